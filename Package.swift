@@ -1,0 +1,41 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every Swift target is compiled alike: unsafe code is marked, imports stay internal, warnings are errors.
+let strict: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+let package = Package(
+    name: "tagmemd",
+    products: [
+        .executable(name: "tagmemd", targets: ["tagmemd"]),
+        .library(name: "TagMemCore", targets: ["TagMemCore"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+    ],
+    targets: [
+        // libfuse3's low-level interface for Swift.
+        .target(name: "CFuse", linkerSettings: [.linkedLibrary("fuse3")]),
+
+        // The model: no FUSE, no C types in its interface.
+        .target(name: "TagMemCore", swiftSettings: strict),
+
+        // The file system.
+        .target(name: "TagMemFS", dependencies: ["TagMemCore", "CFuse"], swiftSettings: strict),
+
+        // The command.
+        .executableTarget(
+            name: "tagmemd",
+            dependencies: [
+                "TagMemFS", "TagMemCore",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,158 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// The emulated machine's memory: bytes at physical addresses, data and tag storage alike.
+///
+/// Backed by anonymous memory of this process that is committed as it is written; what was never written reads as
+/// zero and costs nothing. Tags are part of it: the tag byte of a data address is an ordinary byte of a region of
+/// tag storage.
+///
+/// Thread safety: the bytes are as shared as DRAM is. Callers that need an order between accesses keep it themselves
+/// (in the file system: `CoherenceDirectory`).
+@safe
+public final class DRAM: @unchecked Sendable {
+    // SAFETY: `@unchecked` because of the pointers. `banks` is filled in `init` and unmapped in `deinit`, constant
+    // between the two.
+    public let map: MemoryMap
+    private let banks: UnsafeMutableBufferPointer<Bank>
+
+    /// A region with the memory behind it.
+    @unsafe
+    struct Bank {
+        let start: UInt64
+        let size: UInt64
+        let bytes: UnsafeMutableRawPointer
+        /// The tag byte of the region's first granules; nil where memory is not MTE-capable.
+        let tags: UnsafeMutableRawPointer?
+        /// The physical address of that byte.
+        let tagBase: UInt64
+    }
+
+    /// - Throws: `DRAMError` if this process cannot have that much address space.
+    public init(map: MemoryMap) throws(DRAMError) {
+        self.map = map
+        unsafe banks = .allocate(capacity: map.regions.count)
+        var bases: [UnsafeMutableRawPointer] = unsafe []
+        for region in map.regions {
+            let base = unsafe mmap(
+                nil, Int(region.size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+            guard let base = unsafe base, unsafe base != MAP_FAILED else {
+                let error = errno
+                for unsafe (mapped, region) in unsafe zip(bases, map.regions) {
+                    unsafe munmap(mapped, Int(region.size))
+                }
+                unsafe banks.deallocate()
+                throw DRAMError(size: region.size, errno: error)
+            }
+            // A core dump of the daemon need not hold the machine's memory.
+            unsafe madvise(base, Int(region.size), MADV_DONTDUMP)
+            unsafe bases.append(base)
+        }
+        for (index, region) in map.regions.enumerated() {
+            var tags: UnsafeMutableRawPointer?
+            var tagBase: UInt64 = 0
+            if case .data(let base) = region.kind,
+                let storage = map.regions.firstIndex(where: { $0.contains(base) })
+            {
+                unsafe tags = unsafe bases[storage] + Int(base - map.regions[storage].start)
+                tagBase = base.rawValue
+            }
+            unsafe (banks.baseAddress! + index).initialize(
+                to: Bank(
+                    start: region.start.rawValue, size: region.size, bytes: bases[index], tags: tags,
+                    tagBase: tagBase))
+        }
+    }
+
+    deinit {
+        for unsafe bank in unsafe banks { unsafe munmap(bank.bytes, Int(bank.size)) }
+        unsafe banks.deallocate()
+    }
+
+    /// A contiguous piece of one region, and where its tags are.
+    public struct Run: Sendable, Equatable {
+        public let address: PhysicalAddress
+        /// Bytes, at least 1.
+        public let count: Int
+        /// The physical address of the tag byte of `address`; nil where memory is not MTE-capable.
+        public let tagAddress: PhysicalAddress?
+        /// Index into `map.regions`.
+        public let region: Int
+    }
+
+    /// The memory at `address` as far as its region reaches, `limit` bytes at most; nil in a hole.
+    ///
+    /// Linear in the number of regions, which is small.
+    @inline(__always)
+    public func run(at address: PhysicalAddress, limit: Int) -> Run? {
+        for index in 0..<banks.count {
+            let offset = unsafe address.rawValue &- banks[index].start
+            guard unsafe offset < banks[index].size else { continue }
+            let available = unsafe banks[index].size - offset
+            let tagAddress: PhysicalAddress? =
+                unsafe banks[index].tags == nil
+                ? nil : PhysicalAddress(banks[index].tagBase + offset / TagGranule.bytesPerTagByte)
+            return Run(
+                address: address, count: Int(min(available, UInt64(limit))), tagAddress: tagAddress, region: index)
+        }
+        return nil
+    }
+
+    /// The host address of the byte at `address`, which must be memory; the `count` bytes from there must be in one
+    /// region.
+    @unsafe
+    public func pointer(to address: PhysicalAddress, count: Int) -> UnsafeMutableRawPointer {
+        for unsafe bank in unsafe banks {
+            let offset = unsafe address.rawValue &- bank.start
+            if unsafe offset < bank.size {
+                precondition(unsafe UInt64(count) <= bank.size - offset, "DRAM access leaves its region")
+                return unsafe bank.bytes + Int(offset)
+            }
+        }
+        preconditionFailure("DRAM access to a hole at \(address)")
+    }
+
+    /// The host address of the tag byte of the granule at `address`, which must be MTE-capable memory.
+    @unsafe
+    func tagPointer(of address: PhysicalAddress, count: Int) -> UnsafeMutableRawPointer {
+        for unsafe bank in unsafe banks {
+            let offset = unsafe address.rawValue &- bank.start
+            if unsafe offset < bank.size, let tags = unsafe bank.tags {
+                precondition(unsafe UInt64(count) <= bank.size - offset, "tag access leaves its region")
+                return unsafe tags + Int(offset / TagGranule.bytesPerTagByte)
+            }
+        }
+        preconditionFailure("tag access to memory without tags at \(address)")
+    }
+
+    /// Copies `source` to `address`. All of it must be memory of one region.
+    public func write(_ source: UnsafeRawBufferPointer, to address: PhysicalAddress) {
+        guard let base = unsafe source.baseAddress, unsafe source.count > 0 else { return }
+        unsafe pointer(to: address, count: source.count).copyMemory(from: base, byteCount: source.count)
+    }
+
+    /// Copies the bytes at `address` to `target`. All of it must be memory of one region.
+    public func read(_ target: UnsafeMutableRawBufferPointer, from address: PhysicalAddress) {
+        guard let base = unsafe target.baseAddress, unsafe target.count > 0 else { return }
+        unsafe base.copyMemory(from: pointer(to: address, count: target.count), byteCount: target.count)
+    }
+
+    /// Sets `count` bytes at `address` to zero.
+    public func zero(_ address: PhysicalAddress, count: Int) {
+        unsafe memset(pointer(to: address, count: count), 0, count)
+    }
+}
+
+/// The host refused the address space for the machine's memory.
+public struct DRAMError: Error, Equatable, CustomStringConvertible {
+    /// In bytes.
+    public let size: UInt64
+    public let errno: Int32
+
+    public var description: String {
+        "no address space for \(size) bytes of emulated memory: \(unsafe String(cString: strerror(errno)))"
+    }
+}
