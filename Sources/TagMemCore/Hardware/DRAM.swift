@@ -88,7 +88,7 @@ public final class DRAM: @unchecked Sendable {
     /// Linear in the number of regions, which is small.
     @inline(__always)
     public func run(at address: PhysicalAddress, limit: Int) -> Run? {
-        for index in 0..<banks.count {
+        for index in unsafe 0..<banks.count {
             let offset = unsafe address.rawValue &- banks[index].start
             guard unsafe offset < banks[index].size else { continue }
             let available = unsafe banks[index].size - offset
@@ -130,13 +130,13 @@ public final class DRAM: @unchecked Sendable {
 
     /// Copies `source` to `address`. All of it must be memory of one region.
     public func write(_ source: UnsafeRawBufferPointer, to address: PhysicalAddress) {
-        guard let base = unsafe source.baseAddress, unsafe source.count > 0 else { return }
+        guard let base = source.baseAddress, source.count > 0 else { return }
         unsafe pointer(to: address, count: source.count).copyMemory(from: base, byteCount: source.count)
     }
 
     /// Copies the bytes at `address` to `target`. All of it must be memory of one region.
     public func read(_ target: UnsafeMutableRawBufferPointer, from address: PhysicalAddress) {
-        guard let base = unsafe target.baseAddress, unsafe target.count > 0 else { return }
+        guard let base = target.baseAddress, target.count > 0 else { return }
         unsafe base.copyMemory(from: pointer(to: address, count: target.count), byteCount: target.count)
     }
 
