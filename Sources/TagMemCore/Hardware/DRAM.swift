@@ -140,6 +140,12 @@ public final class DRAM: @unchecked Sendable {
         unsafe base.copyMemory(from: pointer(to: address, count: target.count), byteCount: target.count)
     }
 
+    /// Whether the bytes at `address` are those of `bytes`.
+    public func equals(_ bytes: UnsafeRawBufferPointer, at address: PhysicalAddress) -> Bool {
+        guard let base = bytes.baseAddress, bytes.count > 0 else { return true }
+        return unsafe memcmp(pointer(to: address, count: bytes.count), base, bytes.count) == 0
+    }
+
     /// Sets `count` bytes at `address` to zero.
     public func zero(_ address: PhysicalAddress, count: Int) {
         unsafe memset(pointer(to: address, count: count), 0, count)
@@ -151,6 +157,11 @@ public struct DRAMError: Error, Equatable, CustomStringConvertible {
     /// In bytes.
     public let size: UInt64
     public let errno: Int32
+
+    public init(size: UInt64, errno: Int32) {
+        self.size = size
+        self.errno = errno
+    }
 
     public var description: String {
         "no address space for \(size) bytes of emulated memory: \(unsafe String(cString: strerror(errno)))"

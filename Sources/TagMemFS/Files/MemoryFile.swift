@@ -1,0 +1,310 @@
+import CFuse
+import Glibc
+import TagMemCore
+
+/// An open file that shows memory: what `mem`, the views, `checked`, `tags` and `tags.hex` have in common.
+///
+/// A request is resolved to a footprint, claims its lines, copies and answers. Subclasses say how bytes of the file
+/// and bytes of memory correspond.
+class MemoryFile: OpenFile, @unchecked Sendable {
+    unowned let fileSystem: FileSystem
+    let aliases: ObjectAliases
+    /// nil for `checked`, which cannot be mapped.
+    let kind: AliasKind?
+    let isWritable: Bool
+
+    var object: MemoryObject { aliases.object }
+    var dram: DRAM { aliases.object.dram }
+    var directory: CoherenceDirectory { fileSystem.directory }
+
+    init(_ fileSystem: FileSystem, node: NodeID, aliases: ObjectAliases, kind: AliasKind?, isWritable: Bool) {
+        self.fileSystem = fileSystem
+        self.aliases = aliases
+        self.kind = kind
+        self.isWritable = isWritable
+        super.init(node: node)
+        if isWritable, let kind { directory.countWriter(of: kind, aliases, change: 1) }
+    }
+
+    override func released() {
+        if isWritable, let kind { directory.countWriter(of: kind, aliases, change: -1) }
+    }
+
+    // MARK: What a subclass says
+
+    /// Bytes of the object's addresses that one byte of the file stands for.
+    var scale: UInt64 { 1 }
+
+    /// The first offset behind the file's end.
+    var size: UInt64 { object.end / scale }
+
+    /// The tag that an access at `offset` is checked against.
+    func checkedTag(at offset: UInt64) -> AddressTag? { nil }
+
+    /// The footprint of a range, or why there is none.
+    func footprint(at offset: UInt64, count: Int) throws(FileError) -> Footprint {
+        guard let kind else { throw .notSupported }
+        return aliases.footprint(of: kind, at: offset, count: count, table: directory.table)
+    }
+
+    /// How many bytes of the file a footprint covers of `count` from `offset`.
+    func covered(_ footprint: Footprint, at offset: UInt64, count: Int) -> Int { footprint.count }
+
+    /// Copies memory into the answer. The claim is granted.
+    func answer(_ reply: consuming Reply, _ access: MemoryAccess, mode: TagCheckMode) {
+        replyMemory(reply, access.footprint, count: access.count)
+    }
+
+    /// Copies bytes of a write into memory. The claim is granted. Returns how many were taken.
+    func store(
+        _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess, mode: TagCheckMode, thread: Int32
+    ) throws(FileError) -> Int {
+        copy(bytes, to: access.footprint)
+        return bytes.count
+    }
+
+    /// Checks the bytes of a write before anything is claimed.
+    func validate(_ bytes: UnsafeRawBufferPointer) throws(FileError) {}
+
+    /// A page of a mapping comes back.
+    func storeWriteback(_ bytes: UnsafeRawBufferPointer, at offset: UInt64, _ footprint: Footprint) {
+        copy(bytes, to: footprint)
+    }
+
+    /// A page of a mapping was refused.
+    func refuse(_ access: MemoryAccess, at address: PhysicalAddress, mode: TagCheckMode, thread: Int32) {}
+
+    // MARK: Requests
+
+    override func read(
+        _ reply: consuming Reply, at offset: UInt64, size: Int, isFill: Bool, isNonblocking: Bool
+    ) {
+        fileSystem.counters.add(isFill ? .fills : .reads)
+        do throws(FileError) {
+            guard !isFill || kind != nil else { throw .notSupported }
+            let footprint = try footprint(at: offset, count: size)
+            let count = covered(footprint, at: offset, count: size)
+            if isFill {
+                // A short answer would tell the kernel that the file ends here.
+                guard size > 0, count == size || offset + UInt64(count) >= self.size else {
+                    throw footprint.stop ?? .invalid
+                }
+            } else if count == 0 {
+                if footprint.stop == .pastEnd || size == 0 { return reply.bytes([]).ignored() }
+                throw footprint.stop ?? .invalid
+            }
+            let purpose: Claim.Purpose = isFill ? .fill(pages: (size - 1) / Int(Page.size) + 1) : .read
+            let claim = Claim(
+                purpose, aliases: aliases, kind: kind, checkedTag: checkedTag(at: offset), footprint: footprint)
+            let access = MemoryAccess(claim: claim, footprint: footprint, offset: offset, count: count, requested: size)
+            switch directory.begin(claim) {
+            case .decided(let grant): finishRead(reply, access, grant)
+            case .queued(let waiter): directory.wait(waiter, DeferredRead(self, reply, access))
+            }
+        } catch {
+            reply.error(error)
+        }
+    }
+
+    fileprivate func finishRead(_ reply: consuming Reply, _ access: MemoryAccess, _ grant: Grant) {
+        switch grant {
+        case .failed(let error):
+            reply.error(error)
+        case .mismatch(let address, let mode):
+            if access.count <= Int(Page.size) {
+                refuse(access, at: address, mode: mode, thread: reply.thread)
+                reply.error(.tagCheckFault)
+            } else {
+                fileSystem.counters.add(.readaheadRefusals)
+                reply.error(.readaheadRefused)
+            }
+        case .granted(let mode):
+            if access.claim.handsOut, access.claim.checkedTag != nil {
+                fileSystem.refusedFaults.forget(thread: reply.thread)
+            }
+            answer(reply, access, mode: mode)
+            directory.end(access.claim)
+        }
+    }
+
+    override func write(
+        _ reply: consuming Reply, at offset: UInt64, _ bytes: UnsafeRawBufferPointer, isWriteback: Bool
+    ) {
+        fileSystem.counters.add(isWriteback ? .writebacks : .writes)
+        do throws(FileError) {
+            try validate(bytes)
+            let footprint = try footprint(at: offset, count: bytes.count)
+            let count = covered(footprint, at: offset, count: bytes.count)
+            guard count > 0 else {
+                if bytes.isEmpty { return reply.written(0) }
+                throw footprint.stop ?? .invalid
+            }
+            if isWriteback {
+                storeWriteback(UnsafeRawBufferPointer(rebasing: bytes[..<count]), at: offset, footprint)
+                return reply.written(bytes.count)
+            }
+            let isCached = !options.isDirect
+            let claimed =
+                isCached
+                ? try self.footprint(
+                    at: Page.start(offset), count: Int(Page.start(offset + UInt64(count) - 1) + Page.size - Page.start(offset)))
+                : footprint
+            let claim = Claim(
+                isCached ? .cachedWrite : .write, aliases: aliases, kind: kind, checkedTag: checkedTag(at: offset),
+                footprint: claimed)
+            let access = MemoryAccess(claim: claim, footprint: footprint, offset: offset, count: count, requested: bytes.count)
+            let taken = UnsafeRawBufferPointer(rebasing: bytes[..<count])
+            switch directory.begin(claim) {
+            case .decided(let grant): finishWrite(reply, taken, access, grant)
+            case .queued(let waiter): directory.wait(waiter, DeferredWrite(self, reply, taken, access))
+            }
+        } catch {
+            reply.error(error)
+        }
+    }
+
+    fileprivate func finishWrite(
+        _ reply: consuming Reply, _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess, _ grant: Grant
+    ) {
+        switch grant {
+        case .failed(let error):
+            reply.error(error)
+        case .mismatch:
+            preconditionFailure("writes are checked while they copy")
+        case .granted(let mode):
+            do throws(FileError) {
+                let count = try store(bytes, access, mode: mode, thread: reply.thread)
+                directory.end(access.claim)
+                reply.written(count)
+            } catch {
+                directory.end(access.claim)
+                reply.error(error)
+            }
+        }
+    }
+
+    override func seek(_ reply: consuming Reply, from offset: UInt64, toData: Bool) {
+        guard offset < size, let next = object.next(from: offset * scale, memory: toData) else {
+            return reply.error(.pastEnd)
+        }
+        reply.offset(max(offset, next / scale))
+    }
+
+    // MARK: Copying
+
+    /// Answers with the first `count` bytes of a footprint, straight from memory.
+    func replyMemory(_ reply: consuming Reply, _ footprint: Footprint, count: Int) {
+        if footprint.pieces.count == 1, case .memory(let address, let size) = footprint.pieces[0] {
+            let length = min(size, count)
+            return reply.memory(UnsafeRawBufferPointer(start: dram.pointer(to: address, count: length), count: length))
+        }
+        var answer: Reply? = consume reply
+        withUnsafeTemporaryAllocation(of: iovec.self, capacity: footprint.pieces.count + count / Zeros.size + 1) { parts in
+            var used = 0
+            var left = count
+            for index in footprint.pieces.indices where left > 0 {
+                switch footprint.pieces[index] {
+                case .memory(let address, let size):
+                    let length = min(size, left)
+                    parts[used] = iovec(iov_base: dram.pointer(to: address, count: length), iov_len: length)
+                    used += 1
+                    left -= length
+                case .zeros(let size):
+                    var zeros = min(size, left)
+                    left -= zeros
+                    while zeros > 0 {
+                        let length = min(zeros, Zeros.size)
+                        parts[used] = iovec(iov_base: Zeros.bytes, iov_len: length)
+                        used += 1
+                        zeros -= length
+                    }
+                }
+            }
+            guard let reply = answer.take() else { return }
+            reply.memory(UnsafeBufferPointer(rebasing: parts[..<used]))
+        }
+    }
+
+    /// Copies bytes to the pieces of a footprint, in order, as far as both reach.
+    func copy(_ bytes: UnsafeRawBufferPointer, to footprint: Footprint) {
+        var position = 0
+        for index in footprint.pieces.indices where position < bytes.count {
+            let length = min(footprint.pieces[index].count, bytes.count - position)
+            if case .memory(let address, _) = footprint.pieces[index] {
+                dram.write(UnsafeRawBufferPointer(rebasing: bytes[position..<(position + length)]), to: address)
+            }
+            position += length
+        }
+    }
+}
+
+extension Bool {
+    /// For replies whose reader may be gone, which changes nothing.
+    func ignored() {}
+}
+
+/// A page of zeros, for what reads as zero without being memory.
+enum Zeros {
+    static let size = 1 << 16
+    // SAFETY: never written, never freed.
+    nonisolated(unsafe) static let bytes: UnsafeMutableRawPointer = {
+        let bytes = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 4096)
+        bytes.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+        return bytes
+    }()
+}
+
+/// A request on memory, resolved.
+struct MemoryAccess {
+    let claim: Claim
+    /// What is copied; the claim's may be wider.
+    let footprint: Footprint
+    /// Of the file.
+    let offset: UInt64
+    /// Bytes of the file that the footprint covers.
+    let count: Int
+    /// Bytes that the request asked for.
+    let requested: Int
+}
+
+/// A read that waits for its turn.
+private final class DeferredRead: DeferredOperation, @unchecked Sendable {
+    private let file: MemoryFile
+    private var reply: Reply?
+    private let access: MemoryAccess
+
+    init(_ file: MemoryFile, _ reply: consuming Reply, _ access: MemoryAccess) {
+        self.file = file
+        self.reply = consume reply
+        self.access = access
+    }
+
+    func run(_ grant: Grant) {
+        guard let reply = reply.take() else { return }
+        file.finishRead(reply, access, grant)
+    }
+}
+
+/// A write that waits for its turn, with its bytes.
+private final class DeferredWrite: DeferredOperation, @unchecked Sendable {
+    private let file: MemoryFile
+    private var reply: Reply?
+    private let bytes: [UInt8]
+    private let access: MemoryAccess
+
+    init(_ file: MemoryFile, _ reply: consuming Reply, _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess) {
+        self.file = file
+        self.reply = consume reply
+        self.bytes = Array(bytes)
+        self.access = access
+    }
+
+    func run(_ grant: Grant) {
+        guard let reply = reply.take() else { return }
+        var answer: Reply? = consume reply
+        bytes.withUnsafeBytes { bytes in
+            guard let reply = answer.take() else { return }
+            file.finishWrite(reply, bytes, access, grant)
+        }
+    }
+}

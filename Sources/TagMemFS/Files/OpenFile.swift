@@ -1,0 +1,49 @@
+import CFuse
+import Glibc
+import TagMemCore
+
+/// A file that somebody has open. One subclass for each kind of file.
+///
+/// Requests on one open file come from several threads at once.
+class OpenFile: @unchecked Sendable {
+    let node: NodeID
+
+    init(node: NodeID) { self.node = node }
+
+    /// How the kernel is to treat the open file.
+    struct Options {
+        /// FOPEN_DIRECT_IO: reads and writes go through, byte by byte.
+        var isDirect = true
+        /// FOPEN_NONSEEKABLE and a stream: there are no offsets.
+        var isStream = false
+        /// Whether `close` is told, and waits for an answer.
+        var reportsClose = false
+    }
+
+    var options: Options { Options() }
+
+    /// `isFill` for a read that fills the kernel's page cache.
+    func read(_ reply: consuming Reply, at offset: UInt64, size: Int, isFill: Bool, isNonblocking: Bool) {
+        reply.error(.accessDenied)
+    }
+
+    /// `isWriteback` for a page of a mapping that comes back. `bytes` is valid during the call.
+    func write(_ reply: consuming Reply, at offset: UInt64, _ bytes: UnsafeRawBufferPointer, isWriteback: Bool) {
+        reply.error(.accessDenied)
+    }
+
+    /// A descriptor is closed; others may be left.
+    func flush(_ reply: consuming Reply) { reply.done() }
+
+    func fsync(_ reply: consuming Reply) { reply.done() }
+
+    func seek(_ reply: consuming Reply, from offset: UInt64, toData: Bool) { reply.error(.notSupported) }
+
+    func poll(_ reply: consuming Reply, _ handle: OpaquePointer?) {
+        if let handle { fuse_pollhandle_destroy(handle) }
+        reply.events(UInt32(POLLIN | POLLOUT))
+    }
+
+    /// The last descriptor is gone.
+    func released() {}
+}

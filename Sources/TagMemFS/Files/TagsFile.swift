@@ -1,0 +1,19 @@
+import TagMemCore
+
+/// `tags`: allocation tags, packed as in tag storage. Offset = address / 32.
+final class TagsFile: MemoryFile, @unchecked Sendable {
+    override var scale: UInt64 { TagGranule.bytesPerTagByte }
+
+    override func store(
+        _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess, mode: TagCheckMode, thread: Int32
+    ) throws(FileError) -> Int {
+        fileSystem.counters.add(.tagWrites)
+        return try super.store(bytes, access, mode: mode, thread: thread)
+    }
+
+    override func storeWriteback(_ bytes: UnsafeRawBufferPointer, at offset: UInt64, _ footprint: Footprint) {
+        storeTagWriteback(bytes, footprint)
+    }
+
+    override func fsync(_ reply: consuming Reply) { replyAfterRecalls(reply) }
+}

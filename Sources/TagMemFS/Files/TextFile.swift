@@ -1,0 +1,91 @@
+import Synchronization
+import TagMemCore
+
+/// A file whose text is made when it is read from its beginning.
+class TextFile: OpenFile, @unchecked Sendable {
+    private let text = Mutex<[UInt8]>([])
+
+    func makeText() -> String { "" }
+
+    override func read(
+        _ reply: consuming Reply, at offset: UInt64, size: Int, isFill: Bool, isNonblocking: Bool
+    ) {
+        if isFill { return reply.error(.notSupported) }
+        let bytes = text.withLock { text in
+            if offset == 0 { text = Array(makeText().utf8) }
+            guard offset < text.count else { return [UInt8]() }
+            return Array(text[Int(offset)...].prefix(size))
+        }
+        reply.bytes(bytes)
+    }
+}
+
+/// A text file that takes one word.
+class ControlFile: TextFile, @unchecked Sendable {
+    /// Longest value that is looked at, in bytes.
+    private static let maximumLength = 64
+
+    /// Takes the word of a write of `count` bytes, and answers.
+    func set(_ word: String, _ reply: consuming Reply, count: Int) { reply.error(.invalid) }
+
+    override func write(
+        _ reply: consuming Reply, at offset: UInt64, _ bytes: UnsafeRawBufferPointer, isWriteback: Bool
+    ) {
+        guard !isWriteback, bytes.count <= Self.maximumLength else { return reply.error(.invalid) }
+        let trimmed = bytes.last == UInt8(ascii: "\n") ? bytes.dropLast() : bytes[...]
+        set(String(decoding: trimmed, as: UTF8.self), reply, count: bytes.count)
+    }
+}
+
+/// `mode`: the tag check mode of an object's programs.
+final class ModeFile: ControlFile, @unchecked Sendable {
+    private let aliases: ObjectAliases
+    private let directory: CoherenceDirectory
+
+    init(node: NodeID, aliases: ObjectAliases, directory: CoherenceDirectory) {
+        self.aliases = aliases
+        self.directory = directory
+        super.init(node: node)
+    }
+
+    override func makeText() -> String { aliases.object.mode.name + "\n" }
+
+    override func set(_ word: String, _ reply: consuming Reply, count: Int) {
+        guard let mode = TagCheckMode(name: word) else { return reply.error(.invalid) }
+        directory.changeMode(of: aliases, to: mode, then: DeferredWritten(reply, count: count))
+    }
+}
+
+/// `tfsr`: whether an asynchronous tag check fault happened; 0 clears it.
+final class TfsrFile: ControlFile, @unchecked Sendable {
+    private let aliases: ObjectAliases
+
+    init(node: NodeID, aliases: ObjectAliases) {
+        self.aliases = aliases
+        super.init(node: node)
+    }
+
+    override func makeText() -> String { aliases.object.hasAsynchronousFault ? "1\n" : "0\n" }
+
+    override func set(_ word: String, _ reply: consuming Reply, count: Int) {
+        guard word == "0" else { return reply.error(.invalid) }
+        aliases.object.hasAsynchronousFault = false
+        reply.written(count)
+    }
+}
+
+/// The answer to a write that waits.
+private final class DeferredWritten: DeferredOperation, @unchecked Sendable {
+    private var reply: Reply?
+    private let count: Int
+
+    init(_ reply: consuming Reply, count: Int) {
+        self.reply = consume reply
+        self.count = count
+    }
+
+    func run(_ grant: Grant) {
+        guard let reply = reply.take() else { return }
+        if case .failed(let error) = grant { reply.error(error) } else { reply.written(count) }
+    }
+}

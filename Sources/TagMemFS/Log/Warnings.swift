@@ -1,0 +1,30 @@
+import Glibc
+import Synchronization
+
+/// Where the daemon's own messages go: stderr in the foreground, the system log in the background.
+enum MessageTarget: UInt8 {
+    case standardError, systemLog
+}
+
+private let target = Atomic(MessageTarget.standardError.rawValue)
+
+func setMessageTarget(_ new: MessageTarget) { target.store(new.rawValue, ordering: .relaxed) }
+
+/// Says one line about something that the user should know and that stops nothing.
+func warn(_ message: String) {
+    if target.load(ordering: .relaxed) == MessageTarget.systemLog.rawValue {
+        withVaList([]) { arguments in
+            // A message is never a format.
+            vsyslog(LOG_DAEMON | LOG_WARNING, message.replacingPercents, arguments)
+        }
+        return
+    }
+    let line = Array("tagmemd: \(message)\n".utf8)
+    _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+}
+
+extension String {
+    fileprivate var replacingPercents: String {
+        split(separator: "%", omittingEmptySubsequences: false).joined(separator: "%%")
+    }
+}

@@ -1,0 +1,122 @@
+import CFuse
+import Glibc
+public import TagMemCore
+
+/// A mounted file system and the threads that serve it.
+public final class Session: @unchecked Sendable {
+    public struct Configuration: Sendable {
+        public var mountpoint: String
+        /// What `mount` and /proc/mounts show as the device.
+        public var source = "tagmem"
+        /// Options for the kernel and libfuse, as after `-o`.
+        public var mountOptions: [String] = []
+        /// Trace every request on stderr.
+        public var isDebugging = false
+        /// Serve mapped files through the page cache, as on a kernel without FUSE_DIRECT_IO_ALLOW_MMAP.
+        public var usesPageCache = false
+
+        public init(mountpoint: String) { self.mountpoint = mountpoint }
+    }
+
+    let fileSystem: FileSystem
+    private let configuration: Configuration
+    private var session: OpaquePointer?
+    /// Called when the kernel has been answered that the mount is up.
+    private var onReady: () -> Void = {}
+
+    static let type = "tagmemd"
+
+    public init(map: MemoryMap, _ configuration: Configuration) throws(DRAMError) {
+        fileSystem = try FileSystem(map: map)
+        self.configuration = configuration
+    }
+
+    /// The session that libfuse carries around as user data.
+    static func from(_ data: UnsafeMutableRawPointer) -> Session {
+        // SAFETY: `run` passes itself and outlives libfuse's session.
+        Unmanaged<Session>.fromOpaque(data).takeUnretainedValue()
+    }
+
+    /// Mounts, serves until the file system is unmounted or a signal ends it, and unmounts.
+    ///
+    /// To be called once, on the main thread, before any other thread is started: the calling thread's signal mask is
+    /// inherited by all others. `onReady` is called once, when the mount answers. libfuse and the kernel explain a
+    /// failure on stderr.
+    public func run(onReady: @escaping () -> Void) throws(SessionError) {
+        self.onReady = onReady
+        let session = try makeSession()
+        self.session = session
+        defer { fuse_session_destroy(session) }
+        Shutdown.blockSignals()
+        guard fuse_session_mount(session, configuration.mountpoint) == 0 else { throw .mount }
+        if !configuration.usesPageCache { cfuse_allow_direct_io_mmap(session) }
+        let guarded = cfuse_start_guard(configuration.mountpoint)
+        if guarded != 0 { warn("no guard against a killed daemon: \(String(cString: strerror(-guarded)))") }
+        let shutdown = Shutdown(fileSystem: fileSystem, session: session)
+        shutdown.start()
+        fileSystem.recaller.start(fileSystem.directory, session: session)
+        let result = cfuse_session_loop(session, UInt32(max(2, sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
+        fileSystem.directory.drain()
+        fileSystem.faultLog.drain()
+        fuse_session_unmount(session)
+        // 0: unmounted from outside; positive: a signal. The rest is a broken connection.
+        if result < 0, !shutdown.wasRequested { throw .loop(-result) }
+    }
+
+    private func makeSession() throws(SessionError) -> OpaquePointer {
+        var options = configuration.mountOptions
+        options += ["fsname=\(configuration.source)", "subtype=\(Self.type)", "default_permissions"]
+        var arguments = [Self.type, "-o", options.joined(separator: ",")]
+        if configuration.isDebugging { arguments.append("-d") }
+        var operations = makeOperations()
+        let strings = arguments.map { strdup($0) }
+        defer { for string in strings { free(string) } }
+        guard
+            let session = cfuse_session_new(
+                strings, Int32(strings.count), &operations, Unmanaged.passUnretained(self).toOpaque())
+        else { throw .options }
+        return session
+    }
+
+    /// Says which of the kernel's capabilities are used. Called by libfuse during INIT.
+    func negotiate(_ connection: UnsafeMutablePointer<fuse_conn_info>) {
+        // A background request can wait here for a page to be written back, and the write-back for a place among the
+        // background requests: only write-backs are let in the background.
+        cfuse_decline(connection, UInt64(FUSE_CAP_ASYNC_READ))
+        cfuse_decline(connection, UInt64(FUSE_CAP_ASYNC_DIO))
+        // Nothing here changes behind the kernel's back but what recalls tell it.
+        cfuse_decline(connection, UInt64(FUSE_CAP_AUTO_INVAL_DATA))
+        // Size changes are ignored: a truncation on open is a request of its own, like any other.
+        cfuse_decline(connection, UInt64(FUSE_CAP_ATOMIC_O_TRUNC))
+        // Answers go straight from memory, which was measured to be faster than pipes.
+        cfuse_decline(connection, UInt64(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE))
+        if !configuration.usesPageCache, !cfuse_direct_io_mmap_is_offered() {
+            warn(
+                "this kernel (before 6.6) cannot map files that are read directly:"
+                    + " mem and views go through the page cache and are checked page by page")
+        }
+        fileSystem.mapsDirectFiles = !configuration.usesPageCache && cfuse_direct_io_mmap_is_offered()
+        if !fileSystem.mapsDirectFiles {
+            // The kernel holds the locks of all pages of a cached write; with one, no recall can wait for another's.
+            connection.pointee.max_write = UInt32(Page.size)
+        }
+        onReady()
+    }
+}
+
+public enum SessionError: Error, CustomStringConvertible {
+    /// libfuse does not take the mount options.
+    case options
+    /// The kernel or fusermount3 does not mount.
+    case mount
+    /// The connection broke.
+    case loop(Int32)
+
+    public var description: String {
+        switch self {
+        case .options: "the mount options are not accepted"
+        case .mount: "the file system cannot be mounted"
+        case .loop(let error): "the connection to the kernel broke: \(String(cString: strerror(error)))"
+        }
+    }
+}
