@@ -47,7 +47,8 @@ extension DRAM {
     ///
     /// - Returns: the address of the first byte accessed that lies in a mismatching granule, or nil if all match.
     ///   Arm ARM: `AArch64.CheckTag`. Speed: vector code, 64 tag bytes (2 KiB of data) at a time.
-    public func firstMismatch(of tag: AddressTag, at address: PhysicalAddress, count: Int) -> PhysicalAddress? {
+    public func firstMismatch(of tag: AddressTag, at address: PhysicalAddress, count: Int) -> PhysicalAddress?
+    {
         guard count > 0 else { return nil }
         let wanted = tag.matchingAllocationTag
         let end = address.rawValue + UInt64(count)
@@ -80,7 +81,8 @@ extension DRAM {
                 for position in index..<blockEnd {
                     let difference = unsafe tags.load(fromByteOffset: position, as: UInt8.self) ^ pattern
                     if difference != 0 {
-                        return Self.mismatch(inByte: position, difference, from: firstGranule, access: address)
+                        return Self.mismatch(
+                            inByte: position, difference, from: firstGranule, access: address)
                     }
                 }
             }

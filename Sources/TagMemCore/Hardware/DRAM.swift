@@ -38,11 +38,13 @@ public final class DRAM: @unchecked Sendable {
         var bases: [UnsafeMutableRawPointer] = unsafe []
         for region in map.regions {
             let base = unsafe mmap(
-                nil, Int(region.size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+                nil, Int(region.size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                -1, 0)
             guard let base = unsafe base, unsafe base != MAP_FAILED else {
                 let error = errno
-                for unsafe (mapped, region) in unsafe zip(bases, map.regions) {
-                    unsafe munmap(mapped, Int(region.size))
+                for index in unsafe bases.indices {
+                    // SAFETY: mapped above with that size, and not used since.
+                    unsafe munmap(bases[index], Int(map.regions[index].size))
                 }
                 unsafe banks.deallocate()
                 throw DRAMError(size: region.size, errno: error)
@@ -60,7 +62,8 @@ public final class DRAM: @unchecked Sendable {
                 unsafe tags = unsafe bases[storage] + Int(base - map.regions[storage].start)
                 tagBase = base.rawValue
             }
-            unsafe (banks.baseAddress! + index).initialize(
+            unsafe banks.initializeElement(
+                at: index,
                 to: Bank(
                     start: region.start.rawValue, size: region.size, bytes: bases[index], tags: tags,
                     tagBase: tagBase))
@@ -68,7 +71,8 @@ public final class DRAM: @unchecked Sendable {
     }
 
     deinit {
-        for unsafe bank in unsafe banks { unsafe munmap(bank.bytes, Int(bank.size)) }
+        // SAFETY: mapped in `init`; nobody refers to this object any more, so nobody has a pointer into it.
+        for index in unsafe banks.indices { unsafe munmap(banks[index].bytes, Int(banks[index].size)) }
         unsafe banks.deallocate()
     }
 
@@ -88,15 +92,26 @@ public final class DRAM: @unchecked Sendable {
     /// Linear in the number of regions, which is small.
     @inline(__always)
     public func run(at address: PhysicalAddress, limit: Int) -> Run? {
-        for index in unsafe 0..<banks.count {
-            let offset = unsafe address.rawValue &- banks[index].start
-            guard unsafe offset < banks[index].size else { continue }
-            let available = unsafe banks[index].size - offset
-            let tagAddress: PhysicalAddress? =
-                unsafe banks[index].tags == nil
-                ? nil : PhysicalAddress(banks[index].tagBase + offset / TagGranule.bytesPerTagByte)
-            return Run(
-                address: address, count: Int(min(available, UInt64(limit))), tagAddress: tagAddress, region: index)
+        guard let index = bank(of: address) else { return nil }
+        // SAFETY: `bank(of:)` gives indices of `banks`.
+        let bank = unsafe banks[index]
+        let offset = unsafe address.rawValue - bank.start
+        let available = unsafe bank.size - offset
+        let tagAddress: PhysicalAddress? =
+            unsafe bank.tags == nil
+            ? nil : PhysicalAddress(bank.tagBase + offset / TagGranule.bytesPerTagByte)
+        return Run(
+            address: address, count: Int(min(available, UInt64(limit))), tagAddress: tagAddress, region: index
+        )
+    }
+
+    /// The index of the bank that holds the byte at `address`.
+    @inline(__always)
+    private func bank(of address: PhysicalAddress) -> Int? {
+        // SAFETY: the indices are those of `banks`.
+        for index in unsafe banks.indices
+        where unsafe address.rawValue &- banks[index].start < banks[index].size {
+            return index
         }
         return nil
     }
@@ -105,27 +120,26 @@ public final class DRAM: @unchecked Sendable {
     /// region.
     @unsafe
     public func pointer(to address: PhysicalAddress, count: Int) -> UnsafeMutableRawPointer {
-        for unsafe bank in unsafe banks {
-            let offset = unsafe address.rawValue &- bank.start
-            if unsafe offset < bank.size {
-                precondition(unsafe UInt64(count) <= bank.size - offset, "DRAM access leaves its region")
-                return unsafe bank.bytes + Int(offset)
-            }
+        guard let index = bank(of: address) else {
+            preconditionFailure("DRAM access to a hole at \(address)")
         }
-        preconditionFailure("DRAM access to a hole at \(address)")
+        let bank = unsafe banks[index]
+        let offset = unsafe address.rawValue - bank.start
+        precondition(unsafe UInt64(count) <= bank.size - offset, "DRAM access leaves its region")
+        return unsafe bank.bytes + Int(offset)
     }
 
-    /// The host address of the tag byte of the granule at `address`, which must be MTE-capable memory.
+    /// The host address of the tag byte of the granule at `address`, which must be MTE-capable memory; so must the
+    /// `count` bytes from there, in one region.
     @unsafe
     func tagPointer(of address: PhysicalAddress, count: Int) -> UnsafeMutableRawPointer {
-        for unsafe bank in unsafe banks {
-            let offset = unsafe address.rawValue &- bank.start
-            if unsafe offset < bank.size, let tags = unsafe bank.tags {
-                precondition(unsafe UInt64(count) <= bank.size - offset, "tag access leaves its region")
-                return unsafe tags + Int(offset / TagGranule.bytesPerTagByte)
-            }
+        guard let index = bank(of: address), let tags = unsafe banks[index].tags else {
+            preconditionFailure("tag access to memory without tags at \(address)")
         }
-        preconditionFailure("tag access to memory without tags at \(address)")
+        let bank = unsafe banks[index]
+        let offset = unsafe address.rawValue - bank.start
+        precondition(unsafe UInt64(count) <= bank.size - offset, "tag access leaves its region")
+        return unsafe tags + Int(offset / TagGranule.bytesPerTagByte)
     }
 
     /// Copies `source` to `address`. All of it must be memory of one region.
