@@ -33,26 +33,10 @@ public final class DRAM: @unchecked Sendable {
 
     /// - Throws: `DRAMError` if this process cannot have that much address space.
     public init(map: MemoryMap) throws(DRAMError) {
+        // `deinit` runs for an initializer that throws once everything is set: `banks` is set when nothing can fail.
+        let bases = unsafe try Self.reserve(map.regions)
         self.map = map
         unsafe banks = .allocate(capacity: map.regions.count)
-        var bases: [UnsafeMutableRawPointer] = unsafe []
-        for region in map.regions {
-            let base = unsafe mmap(
-                nil, Int(region.size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                -1, 0)
-            guard let base = unsafe base, unsafe base != MAP_FAILED else {
-                let error = errno
-                for index in unsafe bases.indices {
-                    // SAFETY: mapped above with that size, and not used since.
-                    unsafe munmap(bases[index], Int(map.regions[index].size))
-                }
-                unsafe banks.deallocate()
-                throw DRAMError(size: region.size, errno: error)
-            }
-            // A core dump of the daemon need not hold the machine's memory.
-            unsafe madvise(base, Int(region.size), MADV_DONTDUMP)
-            unsafe bases.append(base)
-        }
         for (index, region) in map.regions.enumerated() {
             var tags: UnsafeMutableRawPointer?
             var tagBase: UInt64 = 0
@@ -68,6 +52,30 @@ public final class DRAM: @unchecked Sendable {
                     start: region.start.rawValue, size: region.size, bytes: bases[index], tags: tags,
                     tagBase: tagBase))
         }
+    }
+
+    /// Address space for each region, or for none.
+    private static func reserve(
+        _ regions: [MemoryMap.Region]
+    ) throws(DRAMError) -> [UnsafeMutableRawPointer] {
+        var bases: [UnsafeMutableRawPointer] = unsafe []
+        for region in regions {
+            let base = unsafe mmap(
+                nil, Int(region.size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                -1, 0)
+            guard let base = unsafe base, unsafe base != MAP_FAILED else {
+                let error = errno
+                for index in unsafe bases.indices {
+                    // SAFETY: mapped above with that size, and nobody else knows of it.
+                    unsafe munmap(bases[index], Int(regions[index].size))
+                }
+                throw DRAMError(size: region.size, errno: error)
+            }
+            // A core dump of the daemon need not hold the machine's memory.
+            unsafe madvise(base, Int(region.size), MADV_DONTDUMP)
+            unsafe bases.append(base)
+        }
+        return unsafe bases
     }
 
     deinit {
