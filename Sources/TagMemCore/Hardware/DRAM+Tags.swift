@@ -1,3 +1,5 @@
+import Synchronization
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -16,11 +18,22 @@ extension DRAM {
     }
 
     /// Sets the allocation tag of the granule at `address`. Arm ARM: `AArch64.MemTag[]`, write.
+    ///
+    /// Atomic: the other granule of the tag byte can have its tag set by another thread at the same time, as on
+    /// hardware.
     public func setAllocationTag(_ tag: AllocationTag, at address: PhysicalAddress) {
-        let pointer = unsafe tagPointer(of: address, count: 1)
         let shift = Self.nibbleShift(address.rawValue)
-        let byte = unsafe pointer.load(as: UInt8.self)
-        unsafe pointer.storeBytes(of: byte & ~(0xf << shift) | tag.rawValue << shift, as: UInt8.self)
+        // SAFETY: `Atomic<UInt8>` has the layout of the byte; the pointer is into a mapping that lives as long as
+        // `self`, and DRAM's bytes are of no other type.
+        let byte = unsafe tagPointer(of: address, count: 1).assumingMemoryBound(to: Atomic<UInt8>.self)
+        var current = unsafe byte.pointee.load(ordering: .relaxed)
+        while true {
+            let desired = current & ~(0xf << shift) | tag.rawValue << shift
+            let (isExchanged, original) = unsafe byte.pointee.weakCompareExchange(
+                expected: current, desired: desired, ordering: .relaxed)
+            if isExchanged { return }
+            current = original
+        }
     }
 
     /// Sets the tags of all granules that `count` bytes at `address` touch.
