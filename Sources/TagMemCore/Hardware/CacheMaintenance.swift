@@ -1,7 +1,7 @@
 /// The data cache maintenance instructions that take an address.
 ///
 /// Each works on one cache line, and on its data, its allocation tags or both. (Those that take a set and way are not
-/// usable for a Tag Storage Clean, and are left out.) Source: Arm ARM, D7 "Cache maintenance instructions" and C5.3.
+/// usable for a Tag Storage Clean, and are left out.) Source: Arm ARM, C5.3.
 public enum CacheMaintenance: String, CaseIterable, Sendable {
     case ivac, igvac, igdvac
     case cvac, cgvac, cgdvac

@@ -13,6 +13,7 @@ import Synchronization
 extension DRAM {
     /// The allocation tag of the granule at `address`. Arm ARM: `AArch64.MemTag[]`, read.
     public func allocationTag(at address: PhysicalAddress) -> AllocationTag {
+        // SAFETY: `tagPointer` traps unless the tag byte is in a mapping.
         let byte = unsafe tagPointer(of: address, count: 1).load(as: UInt8.self)
         return AllocationTag(truncating: UInt64(byte >> Self.nibbleShift(address.rawValue)))
     }
@@ -51,6 +52,7 @@ extension DRAM {
         }
         guard first < end else { return }
         let start = PhysicalAddress(first * TagGranule.size)
+        // SAFETY: `tagPointer` traps unless the tags of all these bytes of data are in one mapping.
         unsafe memset(
             tagPointer(of: start, count: Int((end - first) * TagGranule.size)), Int32(tag.packedPair),
             Int((end - first) / 2))
@@ -67,6 +69,7 @@ extension DRAM {
         let end = address.rawValue + UInt64(count)
         let firstGranule = address.rawValue / TagGranule.size
         let endGranule = (end - 1) / TagGranule.size + 1
+        // SAFETY: `tagPointer` traps unless the tags of all `count` bytes are in one mapping, which `byteCount` spans.
         let tags = unsafe UnsafeRawPointer(tagPointer(of: address, count: count))
         // Tag bytes from the one that holds `firstGranule`, the nibbles outside the access at both ends left out.
         let byteCount = Int((endGranule + 1) / 2 - firstGranule / 2)

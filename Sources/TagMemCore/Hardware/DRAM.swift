@@ -153,17 +153,20 @@ public final class DRAM: @unchecked Sendable {
     /// Copies `source` to `address`. All of it must be memory of one region.
     public func write(_ source: UnsafeRawBufferPointer, to address: PhysicalAddress) {
         guard let base = source.baseAddress, source.count > 0 else { return }
+        // SAFETY: `pointer` traps unless `count` bytes of the mapping lie there; the source is the caller's.
         unsafe pointer(to: address, count: source.count).copyMemory(from: base, byteCount: source.count)
     }
 
     /// Copies the bytes at `address` to `target`. All of it must be memory of one region.
     public func read(_ target: UnsafeMutableRawBufferPointer, from address: PhysicalAddress) {
         guard let base = target.baseAddress, target.count > 0 else { return }
+        // SAFETY: `pointer` traps unless `count` bytes of the mapping lie there; the target is the caller's.
         unsafe base.copyMemory(from: pointer(to: address, count: target.count), byteCount: target.count)
     }
 
-    /// Sets `count` bytes at `address` to zero.
+    /// Sets `count` bytes at `address` to zero. All of it must be memory of one region.
     public func zero(_ address: PhysicalAddress, count: Int) {
+        // SAFETY: `pointer` traps unless `count` bytes of the mapping lie there.
         unsafe memset(pointer(to: address, count: count), 0, count)
     }
 }

@@ -12,7 +12,7 @@ public struct TagMultipleBlock: RawRepresentable, Hashable, Sendable {
 
     private init(architected rawValue: Int) { self.rawValue = rawValue }
 
-    /// 256 bytes, whose sixteen tags fill a register: what Arm's and QEMU's processors have.
+    /// 256 bytes, whose sixteen tags fill a register; as QEMU's `max` processor.
     public static let bytes256 = Self(architected: 6)
 
     /// Bytes of data, 16 to 256.
@@ -33,7 +33,7 @@ public struct ZeroBlock: RawRepresentable, Hashable, Sendable {
 
     private init(architected rawValue: Int) { self.rawValue = rawValue }
 
-    /// 64 bytes: what Arm's processors have.
+    /// 64 bytes, a cache line; as QEMU's `max` processor.
     public static let bytes64 = Self(architected: 4)
 
     /// Bytes of data, 16 to 2048.
