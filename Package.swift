@@ -39,6 +39,14 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
+
+        // What several test targets share.
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+
+        // Fixtures are found beside the tests' source: no resource bundle, no Foundation.
+        .testTarget(
+            name: "TagMemCoreTests", dependencies: ["TagMemCore", "TestSupport"], exclude: ["Fixtures"],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,3 +1,5 @@
+import Synchronization
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -11,16 +13,28 @@
 extension DRAM {
     /// The allocation tag of the granule at `address`. Arm ARM: `AArch64.MemTag[]`, read.
     public func allocationTag(at address: PhysicalAddress) -> AllocationTag {
+        // SAFETY: `tagPointer` traps unless the tag byte is in a mapping.
         let byte = unsafe tagPointer(of: address, count: 1).load(as: UInt8.self)
         return AllocationTag(truncating: UInt64(byte >> Self.nibbleShift(address.rawValue)))
     }
 
     /// Sets the allocation tag of the granule at `address`. Arm ARM: `AArch64.MemTag[]`, write.
+    ///
+    /// Atomic: the other granule of the tag byte can have its tag set by another thread at the same time, as on
+    /// hardware.
     public func setAllocationTag(_ tag: AllocationTag, at address: PhysicalAddress) {
-        let pointer = unsafe tagPointer(of: address, count: 1)
         let shift = Self.nibbleShift(address.rawValue)
-        let byte = unsafe pointer.load(as: UInt8.self)
-        unsafe pointer.storeBytes(of: byte & ~(0xf << shift) | tag.rawValue << shift, as: UInt8.self)
+        // SAFETY: `Atomic<UInt8>` has the layout of the byte; the pointer is into a mapping that lives as long as
+        // `self`, and DRAM's bytes are of no other type.
+        let byte = unsafe tagPointer(of: address, count: 1).assumingMemoryBound(to: Atomic<UInt8>.self)
+        var current = unsafe byte.pointee.load(ordering: .relaxed)
+        while true {
+            let desired = current & ~(0xf << shift) | tag.rawValue << shift
+            let (isExchanged, original) = unsafe byte.pointee.weakCompareExchange(
+                expected: current, desired: desired, ordering: .relaxed)
+            if isExchanged { return }
+            current = original
+        }
     }
 
     /// Sets the tags of all granules that `count` bytes at `address` touch.
@@ -38,6 +52,7 @@ extension DRAM {
         }
         guard first < end else { return }
         let start = PhysicalAddress(first * TagGranule.size)
+        // SAFETY: `tagPointer` traps unless the tags of all these bytes of data are in one mapping.
         unsafe memset(
             tagPointer(of: start, count: Int((end - first) * TagGranule.size)), Int32(tag.packedPair),
             Int((end - first) / 2))
@@ -47,12 +62,14 @@ extension DRAM {
     ///
     /// - Returns: the address of the first byte accessed that lies in a mismatching granule, or nil if all match.
     ///   Arm ARM: `AArch64.CheckTag`. Speed: vector code, 64 tag bytes (2 KiB of data) at a time.
-    public func firstMismatch(of tag: AddressTag, at address: PhysicalAddress, count: Int) -> PhysicalAddress? {
+    public func firstMismatch(of tag: AddressTag, at address: PhysicalAddress, count: Int) -> PhysicalAddress?
+    {
         guard count > 0 else { return nil }
         let wanted = tag.matchingAllocationTag
         let end = address.rawValue + UInt64(count)
         let firstGranule = address.rawValue / TagGranule.size
         let endGranule = (end - 1) / TagGranule.size + 1
+        // SAFETY: `tagPointer` traps unless the tags of all `count` bytes are in one mapping, which `byteCount` spans.
         let tags = unsafe UnsafeRawPointer(tagPointer(of: address, count: count))
         // Tag bytes from the one that holds `firstGranule`, the nibbles outside the access at both ends left out.
         let byteCount = Int((endGranule + 1) / 2 - firstGranule / 2)
@@ -80,7 +97,8 @@ extension DRAM {
                 for position in index..<blockEnd {
                     let difference = unsafe tags.load(fromByteOffset: position, as: UInt8.self) ^ pattern
                     if difference != 0 {
-                        return Self.mismatch(inByte: position, difference, from: firstGranule, access: address)
+                        return Self.mismatch(
+                            inByte: position, difference, from: firstGranule, access: address)
                     }
                 }
             }

@@ -33,24 +33,10 @@ public final class DRAM: @unchecked Sendable {
 
     /// - Throws: `DRAMError` if this process cannot have that much address space.
     public init(map: MemoryMap) throws(DRAMError) {
+        // `deinit` runs for an initializer that throws once everything is set: `banks` is set when nothing can fail.
+        let bases = unsafe try Self.reserve(map.regions)
         self.map = map
         unsafe banks = .allocate(capacity: map.regions.count)
-        var bases: [UnsafeMutableRawPointer] = unsafe []
-        for region in map.regions {
-            let base = unsafe mmap(
-                nil, Int(region.size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-            guard let base = unsafe base, unsafe base != MAP_FAILED else {
-                let error = errno
-                for unsafe (mapped, region) in unsafe zip(bases, map.regions) {
-                    unsafe munmap(mapped, Int(region.size))
-                }
-                unsafe banks.deallocate()
-                throw DRAMError(size: region.size, errno: error)
-            }
-            // A core dump of the daemon need not hold the machine's memory.
-            unsafe madvise(base, Int(region.size), MADV_DONTDUMP)
-            unsafe bases.append(base)
-        }
         for (index, region) in map.regions.enumerated() {
             var tags: UnsafeMutableRawPointer?
             var tagBase: UInt64 = 0
@@ -60,15 +46,41 @@ public final class DRAM: @unchecked Sendable {
                 unsafe tags = unsafe bases[storage] + Int(base - map.regions[storage].start)
                 tagBase = base.rawValue
             }
-            unsafe (banks.baseAddress! + index).initialize(
+            unsafe banks.initializeElement(
+                at: index,
                 to: Bank(
                     start: region.start.rawValue, size: region.size, bytes: bases[index], tags: tags,
                     tagBase: tagBase))
         }
     }
 
+    /// Address space for each region, or for none.
+    private static func reserve(
+        _ regions: [MemoryMap.Region]
+    ) throws(DRAMError) -> [UnsafeMutableRawPointer] {
+        var bases: [UnsafeMutableRawPointer] = unsafe []
+        for region in regions {
+            let base = unsafe mmap(
+                nil, Int(region.size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                -1, 0)
+            guard let base = unsafe base, unsafe base != MAP_FAILED else {
+                let error = errno
+                for index in unsafe bases.indices {
+                    // SAFETY: mapped above with that size, and nobody else knows of it.
+                    unsafe munmap(bases[index], Int(regions[index].size))
+                }
+                throw DRAMError(size: region.size, errno: error)
+            }
+            // A core dump of the daemon need not hold the machine's memory.
+            unsafe madvise(base, Int(region.size), MADV_DONTDUMP)
+            unsafe bases.append(base)
+        }
+        return unsafe bases
+    }
+
     deinit {
-        for unsafe bank in unsafe banks { unsafe munmap(bank.bytes, Int(bank.size)) }
+        // SAFETY: mapped in `init`; nobody refers to this object any more, so nobody has a pointer into it.
+        for index in unsafe banks.indices { unsafe munmap(banks[index].bytes, Int(banks[index].size)) }
         unsafe banks.deallocate()
     }
 
@@ -88,15 +100,26 @@ public final class DRAM: @unchecked Sendable {
     /// Linear in the number of regions, which is small.
     @inline(__always)
     public func run(at address: PhysicalAddress, limit: Int) -> Run? {
-        for index in unsafe 0..<banks.count {
-            let offset = unsafe address.rawValue &- banks[index].start
-            guard unsafe offset < banks[index].size else { continue }
-            let available = unsafe banks[index].size - offset
-            let tagAddress: PhysicalAddress? =
-                unsafe banks[index].tags == nil
-                ? nil : PhysicalAddress(banks[index].tagBase + offset / TagGranule.bytesPerTagByte)
-            return Run(
-                address: address, count: Int(min(available, UInt64(limit))), tagAddress: tagAddress, region: index)
+        guard let index = bank(of: address) else { return nil }
+        // SAFETY: `bank(of:)` gives indices of `banks`.
+        let bank = unsafe banks[index]
+        let offset = unsafe address.rawValue - bank.start
+        let available = unsafe bank.size - offset
+        let tagAddress: PhysicalAddress? =
+            unsafe bank.tags == nil
+            ? nil : PhysicalAddress(bank.tagBase + offset / TagGranule.bytesPerTagByte)
+        return Run(
+            address: address, count: Int(min(available, UInt64(limit))), tagAddress: tagAddress, region: index
+        )
+    }
+
+    /// The index of the bank that holds the byte at `address`.
+    @inline(__always)
+    private func bank(of address: PhysicalAddress) -> Int? {
+        // SAFETY: the indices are those of `banks`.
+        for index in unsafe banks.indices
+        where unsafe address.rawValue &- banks[index].start < banks[index].size {
+            return index
         }
         return nil
     }
@@ -105,49 +128,52 @@ public final class DRAM: @unchecked Sendable {
     /// region.
     @unsafe
     public func pointer(to address: PhysicalAddress, count: Int) -> UnsafeMutableRawPointer {
-        for unsafe bank in unsafe banks {
-            let offset = unsafe address.rawValue &- bank.start
-            if unsafe offset < bank.size {
-                precondition(unsafe UInt64(count) <= bank.size - offset, "DRAM access leaves its region")
-                return unsafe bank.bytes + Int(offset)
-            }
+        guard let index = bank(of: address) else {
+            preconditionFailure("DRAM access to a hole at \(address)")
         }
-        preconditionFailure("DRAM access to a hole at \(address)")
+        let bank = unsafe banks[index]
+        let offset = unsafe address.rawValue - bank.start
+        precondition(unsafe UInt64(count) <= bank.size - offset, "DRAM access leaves its region")
+        return unsafe bank.bytes + Int(offset)
     }
 
-    /// The host address of the tag byte of the granule at `address`, which must be MTE-capable memory.
+    /// The host address of the tag byte of the granule at `address`, which must be MTE-capable memory; so must the
+    /// `count` bytes from there, in one region.
     @unsafe
     func tagPointer(of address: PhysicalAddress, count: Int) -> UnsafeMutableRawPointer {
-        for unsafe bank in unsafe banks {
-            let offset = unsafe address.rawValue &- bank.start
-            if unsafe offset < bank.size, let tags = unsafe bank.tags {
-                precondition(unsafe UInt64(count) <= bank.size - offset, "tag access leaves its region")
-                return unsafe tags + Int(offset / TagGranule.bytesPerTagByte)
-            }
+        guard let index = bank(of: address), let tags = unsafe banks[index].tags else {
+            preconditionFailure("tag access to memory without tags at \(address)")
         }
-        preconditionFailure("tag access to memory without tags at \(address)")
+        let bank = unsafe banks[index]
+        let offset = unsafe address.rawValue - bank.start
+        precondition(unsafe UInt64(count) <= bank.size - offset, "tag access leaves its region")
+        return unsafe tags + Int(offset / TagGranule.bytesPerTagByte)
     }
 
     /// Copies `source` to `address`. All of it must be memory of one region.
     public func write(_ source: UnsafeRawBufferPointer, to address: PhysicalAddress) {
         guard let base = source.baseAddress, source.count > 0 else { return }
+        // SAFETY: `pointer` traps unless `count` bytes of the mapping lie there; the source is the caller's.
         unsafe pointer(to: address, count: source.count).copyMemory(from: base, byteCount: source.count)
     }
 
     /// Copies the bytes at `address` to `target`. All of it must be memory of one region.
     public func read(_ target: UnsafeMutableRawBufferPointer, from address: PhysicalAddress) {
         guard let base = target.baseAddress, target.count > 0 else { return }
+        // SAFETY: `pointer` traps unless `count` bytes of the mapping lie there; the target is the caller's.
         unsafe base.copyMemory(from: pointer(to: address, count: target.count), byteCount: target.count)
     }
 
     /// Whether the bytes at `address` are those of `bytes`.
     public func equals(_ bytes: UnsafeRawBufferPointer, at address: PhysicalAddress) -> Bool {
         guard let base = bytes.baseAddress, bytes.count > 0 else { return true }
+        // SAFETY: `pointer` traps unless `count` bytes of the mapping lie there.
         return unsafe memcmp(pointer(to: address, count: bytes.count), base, bytes.count) == 0
     }
 
-    /// Sets `count` bytes at `address` to zero.
+    /// Sets `count` bytes at `address` to zero. All of it must be memory of one region.
     public func zero(_ address: PhysicalAddress, count: Int) {
+        // SAFETY: `pointer` traps unless `count` bytes of the mapping lie there.
         unsafe memset(pointer(to: address, count: count), 0, count)
     }
 }

@@ -1,0 +1,20 @@
+/// Random numbers that a seed repeats: SplitMix64 (Steele, Lea, Flood, 2014).
+public struct SeededGenerator: RandomNumberGenerator, Sendable {
+    private var state: UInt64
+
+    public init(seed: UInt64) { state = seed }
+
+    public mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var mixed = state
+        mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
+        return mixed ^ mixed >> 31
+    }
+
+    /// A number of `bits` random bits.
+    public mutating func bits(_ bits: Int) -> UInt64 { next() & (bits == 64 ? .max : 1 << UInt64(bits) - 1) }
+
+    /// True one time in `count`.
+    public mutating func oneIn(_ count: UInt64) -> Bool { next(upperBound: count) == 0 }
+}
