@@ -35,7 +35,7 @@ let package = Package(
         .executableTarget(
             name: "tagmemd",
             dependencies: [
-                "TagMemFS", "TagMemCore",
+                "TagMemFS", "TagMemCore", "CFuse",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),

@@ -10,7 +10,13 @@ class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
     /// The object's address of a file offset.
     func address(of offset: UInt64) -> UInt64 { offset }
 
-    override var options: Options { Options(isDirect: fileSystem.mapsDirectFiles, reportsClose: true) }
+    override var options: Options {
+        Options(isDirect: fileSystem.mapsDirectFiles, reportsClose: closeCanReport)
+    }
+
+    /// Whether an asynchronous fault can be due when this descriptor is closed. One that only reads, opened while loads
+    /// fault at once, has none of its own unless the mode changes meanwhile; the view's next report has it then.
+    var closeCanReport: Bool { isWritable || object.mode == .async }
 
     /// Where an access first touches a granule of another tag.
     private struct Mismatch {

@@ -16,7 +16,7 @@ class OpenFile: @unchecked Sendable {
         var isDirect = true
         /// FOPEN_NONSEEKABLE and a stream: there are no offsets.
         var isStream = false
-        /// Whether `close` is told, and waits for an answer.
+        /// Whether `close` waits for an answer, which costs a round trip.
         var reportsClose = false
     }
 

@@ -8,10 +8,11 @@ enum MessageTarget: UInt8 {
 
 private let target = Atomic(MessageTarget.standardError.rawValue)
 
-func setMessageTarget(_ new: MessageTarget) { target.store(new.rawValue, ordering: .relaxed) }
+/// Sends the daemon's messages to the system log from now on: there is no stderr in the background.
+public func logToSystemLog() { target.store(MessageTarget.systemLog.rawValue, ordering: .relaxed) }
 
 /// Says one line about something that the user should know and that stops nothing.
-func warn(_ message: String) {
+public func warn(_ message: String) {
     if target.load(ordering: .relaxed) == MessageTarget.systemLog.rawValue {
         withVaList([]) { arguments in
             // A message is never a format.

@@ -41,14 +41,14 @@ public final class Session: @unchecked Sendable {
     ///
     /// To be called once, on the main thread, before any other thread is started: the calling thread's signal mask is
     /// inherited by all others. `onReady` is called once, when the mount answers. libfuse and the kernel explain a
-    /// failure on stderr.
-    public func run(onReady: @escaping () -> Void) throws(SessionError) {
+    /// failure to mount on stderr (`SessionError.Explained`).
+    public func run(onReady: @escaping () -> Void) throws {
         self.onReady = onReady
         let session = try makeSession()
         self.session = session
         defer { fuse_session_destroy(session) }
         Shutdown.blockSignals()
-        guard fuse_session_mount(session, configuration.mountpoint) == 0 else { throw .mount }
+        guard fuse_session_mount(session, configuration.mountpoint) == 0 else { throw SessionError.Explained() }
         if !configuration.usesPageCache { cfuse_allow_direct_io_mmap(session) }
         let guarded = cfuse_start_guard(configuration.mountpoint)
         if guarded != 0 { warn("no guard against a killed daemon: \(String(cString: strerror(-guarded)))") }
@@ -60,10 +60,10 @@ public final class Session: @unchecked Sendable {
         fileSystem.faultLog.drain()
         fuse_session_unmount(session)
         // 0: unmounted from outside; positive: a signal. The rest is a broken connection.
-        if result < 0, !shutdown.wasRequested { throw .loop(-result) }
+        if result < 0, !shutdown.wasRequested { throw SessionError.loop(-result) }
     }
 
-    private func makeSession() throws(SessionError) -> OpaquePointer {
+    private func makeSession() throws(SessionError.Explained) -> OpaquePointer {
         var options = configuration.mountOptions
         options += ["fsname=\(configuration.source)", "subtype=\(Self.type)", "default_permissions"]
         var arguments = [Self.type, "-o", options.joined(separator: ",")]
@@ -74,7 +74,7 @@ public final class Session: @unchecked Sendable {
         guard
             let session = cfuse_session_new(
                 strings, Int32(strings.count), &operations, Unmanaged.passUnretained(self).toOpaque())
-        else { throw .options }
+        else { throw SessionError.Explained() }
         return session
     }
 
@@ -105,18 +105,15 @@ public final class Session: @unchecked Sendable {
 }
 
 public enum SessionError: Error, CustomStringConvertible {
-    /// libfuse does not take the mount options.
-    case options
-    /// The kernel or fusermount3 does not mount.
-    case mount
     /// The connection broke.
     case loop(Int32)
 
     public var description: String {
         switch self {
-        case .options: "the mount options are not accepted"
-        case .mount: "the file system cannot be mounted"
         case .loop(let error): "the connection to the kernel broke: \(String(cString: strerror(error)))"
         }
     }
+
+    /// libfuse or fusermount3 said on stderr what is wrong.
+    public struct Explained: Error {}
 }

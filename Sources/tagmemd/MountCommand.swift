@@ -1,0 +1,98 @@
+import ArgumentParser
+import CFuse
+import Glibc
+import TagMemCore
+import TagMemFS
+
+struct MountCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mount",
+        abstract: "Mount a device (the default).",
+        usage: "tagmemd [SOURCE] MOUNTPOINT [--size SIZE] [--base ADDRESS] [-o OPTIONS] [-f] [-d]",
+        discussion: """
+            The device has SIZE bytes of data memory at physical address ADDRESS, and right behind it the tag storage: \
+            1/32 of SIZE. Memory is taken from the host as it is written. The command returns when the mount answers, \
+            and the device lives until it is unmounted: fusermount3 -u MOUNTPOINT.
+
+            SOURCE is what /proc/mounts shows (default: tagmem), so that mount(8) can be used, and fstab:
+              mount -t fuse.tagmemd tagmem /mnt/tagmem -o size=1G
+              tagmem  /mnt/tagmem  fuse.tagmemd  size=1G,allow_other  0  0
+
+            SIGINT, SIGTERM and SIGHUP unmount. A mount that a crash has left behind at MOUNTPOINT is replaced.
+            """)
+
+    @Argument(help: ArgumentHelp("An existing directory.", valueName: "[source] mountpoint"))
+    var places: [String]
+
+    @Option(help: "Bytes of data memory (default: 1G). Rounded up to whole Tag Blocks of 128K.")
+    var size: ByteCount?
+
+    @Option(help: "Physical address of the data memory, a multiple of 128K (default: 0x40000000).")
+    var base: ByteCount?
+
+    @Option(
+        name: .customShort("o"),
+        help: ArgumentHelp(
+            """
+            Mount options, separated by commas: size=, base=; page_cache (check mapped files page by page, as on a \
+            kernel before 6.6); allow_other, allow_root, auto_unmount, ro and others of mount.fuse3(8).
+            """, valueName: "options"))
+    var options: [String] = []
+
+    @Flag(name: .customShort("f"), help: "Stay in the foreground.")
+    var foreground = false
+
+    @Flag(name: .customShort("d"), help: "Trace every request on stderr; stays in the foreground.")
+    var debug = false
+
+    private static let defaultSize = ByteCount(1 << 30)
+    private static let defaultBase = ByteCount(0x4000_0000)
+
+    func validate() throws {
+        if places.isEmpty { throw ValidationError("no mount point is given; see --help") }
+        if places.count > 2 { throw ValidationError("'\(places[2])' is one argument too many; see --help") }
+        if size?.value == 0 { throw ValidationError("a device of size 0 makes no sense") }
+        _ = try MountOptions(options)
+    }
+
+    func run() throws {
+        let mountOptions = try MountOptions(options)
+        let map = try makeMap(mountOptions)
+        let mountpoint = try Mountpoint(places[places.count - 1])
+        var configuration = Session.Configuration(mountpoint: mountpoint.path)
+        if places.count == 2 { configuration.source = places[0] }
+        configuration.mountOptions = mountOptions.passedOn
+        configuration.usesPageCache = mountOptions.usesPageCache
+        configuration.isDebugging = debug
+
+        var background: Int32?
+        if !foreground, !debug {
+            let descriptor = cfuse_background()
+            guard descriptor >= 0 else { throw Failure("cannot go to the background: \(String(cString: strerror(errno)))") }
+            background = descriptor
+        }
+        let session = try Session(map: map, configuration)
+        try session.run {
+            guard let background else { return }
+            logToSystemLog()
+            cfuse_background_ready(background)
+        }
+    }
+
+    private func makeMap(_ mountOptions: MountOptions) throws -> MemoryMap {
+        let size = (size ?? mountOptions.size ?? Self.defaultSize).value
+        let base = (base ?? mountOptions.base ?? Self.defaultBase).value
+        guard size > 0 else { throw ValidationError("a device of size 0 makes no sense") }
+        let map = try MemoryMap(base: PhysicalAddress(base), size: size)
+        if map.dataSize != size {
+            warn("size \(size) is rounded up to \(map.dataSize), whole Tag Blocks of 128 KiB")
+        }
+        return map
+    }
+}
+
+/// A failure that one line explains.
+struct Failure: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
