@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,6 +34,8 @@ static void run_once(char *const *arguments)
     int status;
     pid_t child = fork();
     if (child == 0) {
+        // However this program ends, the command must not outlive it.
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         execvp(arguments[0], arguments);
         _exit(127);
     }
