@@ -44,7 +44,8 @@ bool refusable(const struct options *options, bool store, bool mapped) {
 
 /// Whether fsync and close may have an asynchronous fault to report.
 static bool defers(const struct worker *worker, int alias) {
-    return alias < tag_count && (worker->options->mode == mode_async || worker->options->mode == mode_asymm);
+    bool tag_checked = alias < tag_count || alias == alias_checked;
+    return tag_checked && (worker->options->mode == mode_async || worker->options->mode == mode_asymm);
 }
 
 // MARK: Offsets
