@@ -1,0 +1,100 @@
+// A change of the tags of one page, written to phys/tags: with the page mapped nowhere, and with the
+// page mapped and dirty. Each timed write changes the tags from 0; the write that brings them back,
+// so that the page can be touched through view 0 again, is not timed.
+
+#define _GNU_SOURCE
+#include "workloads.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define TAG_BYTES (PAGE / 32)
+
+struct tags {
+    int fd;
+    off_t offset;
+};
+
+static struct tags tags_of_page(const struct target *target, size_t offset)
+{
+    if (!target->tags_path)
+        fail("%s is a file: tags need a mount point", target->path);
+    int fd = open(target->tags_path, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        fail("%s", target->tags_path);
+    return (struct tags){fd, (target->base + (off_t)offset) / 32};
+}
+
+static void set_tags(const struct tags *tags, int byte)
+{
+    unsigned char bytes[TAG_BYTES];
+    memset(bytes, byte, sizeof bytes);
+    write_fully(tags->fd, bytes, sizeof bytes, tags->offset);
+}
+
+static void check_tags(const struct tags *tags, int byte)
+{
+    unsigned char bytes[TAG_BYTES];
+    read_fully(tags->fd, bytes, sizeof bytes, tags->offset);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        if (bytes[i] != byte)
+            fail("tag byte %zu is %#x, not %#x", i, bytes[i], (unsigned)byte);
+}
+
+static void sample_retag(struct samples *samples, const struct tags *tags)
+{
+    uint64_t start = now_ns();
+    set_tags(tags, 0x11);
+    samples_add(samples, (double)(now_ns() - start));
+}
+
+void retag_unmapped(const struct target *target)
+{
+    struct tags tags = tags_of_page(target, RETAG_UNMAPPED_AREA);
+    struct samples samples = samples_start();
+    while (samples_wanted(&samples)) {
+        sample_retag(&samples, &tags);
+        if (samples.count == 1)
+            check_tags(&tags, 0x11);
+        set_tags(&tags, 0);
+    }
+    samples_report(&samples);
+    close(tags.fd);
+}
+
+static void check_taken_away(char *page)
+{
+    unsigned char resident;
+    if (mincore(page, PAGE, &resident) != 0)
+        fail("mincore");
+    if (resident & 1)
+        fail("the page is still in the page cache after its tags changed");
+}
+
+void retag_dirty(const struct target *target)
+{
+    int fd = target_open(target);
+    struct tags tags = tags_of_page(target, RETAG_MAPPED_AREA);
+    target_fill(fd, target, RETAG_MAPPED_AREA, PAGE);
+    char *page = target_map(fd, target, RETAG_MAPPED_AREA, PAGE);
+    // Without readahead, which would have the kernel ask for the pages around at every touch.
+    madvise(page, PAGE, MADV_RANDOM);
+    volatile uint64_t *word = (volatile uint64_t *)page;
+    struct samples samples = samples_start();
+    while (samples_wanted(&samples)) {
+        *word = samples.count;
+        sample_retag(&samples, &tags);
+        check_taken_away(page);
+        if (samples.count == 1)
+            check_tags(&tags, 0x11);
+        set_tags(&tags, 0);
+        if (*word != samples.count - 1)
+            fail("the store before change of tags %zu is lost", samples.count);
+    }
+    samples_report(&samples);
+    munmap(page, PAGE);
+    close(tags.fd);
+    close(fd);
+}
