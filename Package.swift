@@ -3,8 +3,8 @@ import PackageDescription
 
 /// Every Swift target is compiled alike: unsafe code is marked, imports stay internal, warnings are errors.
 let strict: [SwiftSetting] = [
-    //.strictMemorySafety(),
-    //.treatAllWarnings(as: .error),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("ExistentialAny"),
 ]
@@ -27,8 +27,11 @@ let package = Package(
         .target(name: "TagMemCore", swiftSettings: strict),
 
         // The file system.
-        .target(name: "TagMemFS",
-            dependencies: ["TagMemCore", "CFuse", .product(name: "DequeModule", package: "swift-collections")],
+        .target(
+            name: "TagMemFS",
+            dependencies: [
+                "TagMemCore", "CFuse", .product(name: "DequeModule", package: "swift-collections"),
+            ],
             swiftSettings: strict),
 
         // The command.

@@ -42,7 +42,7 @@ final class FileSystem: @unchecked Sendable {
             physical: physical, counters: counters, wakeRecaller: { recaller.wake() })
         owner = (getuid(), getgid())
         var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
+        unsafe clock_gettime(CLOCK_REALTIME, &now)
         mountTime = now
     }
 
@@ -64,7 +64,8 @@ final class FileSystem: @unchecked Sendable {
             ]
         case .object:
             let files: [(String, Role)] = [
-                ("checked", .checked), ("mem", .mem), ("mode", .mode), ("tags", .tags), ("tags.hex", .tagsHex),
+                ("checked", .checked), ("mem", .mem), ("mode", .mode), ("tags", .tags),
+                ("tags.hex", .tagsHex),
                 ("tfsr", .tfsr), ("views", .viewsDirectory),
             ]
             return files.map { ($0, NodeID(object: node.object, role: $1)) }
@@ -125,7 +126,8 @@ final class FileSystem: @unchecked Sendable {
         guard let object = aliases(of: node)?.object else { throw .notFound }
         switch role {
         case .mem, .view: return (object.end, object.memorySize)
-        case .tags: return (object.end / TagGranule.bytesPerTagByte, object.memorySize / TagGranule.bytesPerTagByte)
+        case .tags:
+            return (object.end / TagGranule.bytesPerTagByte, object.memorySize / TagGranule.bytesPerTagByte)
         case .tagsHex: return (object.end / TagGranule.size, object.memorySize / TagGranule.size)
         case .checked:
             return (TaggedPointer(address: object.end, tag: AddressTag(truncating: 15)).rawValue, 0)
@@ -137,7 +139,7 @@ final class FileSystem: @unchecked Sendable {
     func change(_ node: NodeID, to new: stat, _ which: Int32) throws(FileError) {
         guard node.role != nil else { throw .notFound }
         var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
+        unsafe clock_gettime(CLOCK_REALTIME, &now)
         overrides.withLock { overrides in
             var changed = overrides[node] ?? AttributeOverride()
             if which & FUSE_SET_ATTR_MODE != 0 { changed.permissions = new.st_mode & 0o7777 }

@@ -6,8 +6,8 @@ import TagMemFS
 
 struct MountCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "mount",
-        abstract: "Mount a device (the default).",
+        commandName: "tagmemd",
+        abstract: "Emulates an MTE-capable physical memory device as a file system.",
         usage: "tagmemd [SOURCE] MOUNTPOINT [--size SIZE] [--base ADDRESS] [-o OPTIONS] [-f] [-d]",
         discussion: """
             The device has SIZE bytes of data memory at physical address ADDRESS, and right behind it the tag storage: \
@@ -19,10 +19,13 @@ struct MountCommand: ParsableCommand {
               tagmem  /mnt/tagmem  fuse.tagmemd  size=1G,allow_other  0  0
 
             SIGINT, SIGTERM and SIGHUP unmount. A mount that a crash has left behind at MOUNTPOINT is replaced.
-            """)
+            """,
+        version: "0.1.0")
 
-    @Argument(help: ArgumentHelp("An existing directory.", valueName: "[source] mountpoint"))
-    var places: [String]
+    @Argument(
+        help: ArgumentHelp(
+            "What /proc/mounts shows, if it is given; and an existing directory.", valueName: "place"))
+    var places: [String] = []
 
     @Option(help: "Bytes of data memory (default: 1G). Rounded up to whole Tag Blocks of 128K.")
     var size: ByteCount?
@@ -68,7 +71,9 @@ struct MountCommand: ParsableCommand {
         var background: Int32?
         if !foreground, !debug {
             let descriptor = cfuse_background()
-            guard descriptor >= 0 else { throw Failure("cannot go to the background: \(String(cString: strerror(errno)))") }
+            guard descriptor >= 0 else {
+                throw Failure(unsafe "cannot go to the background: \(String(cString: strerror(errno)))")
+            }
             background = descriptor
         }
         let session = try Session(map: map, configuration)

@@ -10,13 +10,15 @@ struct MountOptions: Equatable {
 
     /// Options that mount(8), mount.fuse(8) and libfuse know, and that mean something here.
     private static let known: Set<String> = [
-        "allow_other", "allow_root", "auto_unmount", "rw", "ro", "suid", "nosuid", "dev", "nodev", "exec", "noexec",
+        "allow_other", "allow_root", "auto_unmount", "rw", "ro", "suid", "nosuid", "dev", "nodev", "exec",
+        "noexec",
         "sync", "async", "dirsync", "atime", "noatime", "relatime", "norelatime", "strictatime", "context",
         "fscontext", "defcontext", "rootcontext", "max_read",
     ]
     /// Options of an fstab line that are for others; and those that are always in force.
     private static let ignored: Set<String> = [
-        "defaults", "auto", "noauto", "user", "nouser", "users", "nousers", "group", "owner", "nofail", "_netdev",
+        "defaults", "auto", "noauto", "user", "nouser", "users", "nousers", "group", "owner", "nofail",
+        "_netdev",
         "default_permissions", "diratime", "nodiratime",
     ]
 
@@ -44,7 +46,8 @@ struct MountOptions: Equatable {
 
     private static func number(_ name: String, _ value: String?) throws -> ByteCount {
         guard let value, let number = ByteCount(argument: value) else {
-            throw ValidationError("mount option '\(name)' takes a number such as 1G or 0x40000000, not '\(value ?? "")'")
+            throw ValidationError(
+                "mount option '\(name)' takes a number such as 1G or 0x40000000, not '\(value ?? "")'")
         }
         return number
     }

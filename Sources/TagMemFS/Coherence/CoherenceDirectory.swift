@@ -93,7 +93,8 @@ final class CoherenceDirectory: Sendable {
     func end(_ claim: Claim) {
         let ready = state.withLock { state in
             let isWanted = unmark(claim)
-            return isWanted || claim.checkedTag != nil && claim.aliases.modeChange != nil ? grantQueued(&state) : []
+            return isWanted || claim.checkedTag != nil && claim.aliases.modeChange != nil
+                ? grantQueued(&state) : []
         }
         run(ready)
     }
@@ -227,7 +228,8 @@ final class CoherenceDirectory: Sendable {
                 aliases.modeChange = waiter
                 recallMismatchingViews(of: aliases, &state)
             }
-            guard aliases.modeChange === waiter, aliases.recalledViewLines == 0, aliases.checkedOperations == 0
+            guard aliases.modeChange === waiter, aliases.recalledViewLines == 0,
+                aliases.checkedOperations == 0
             else { return nil }
             aliases.modeChange = nil
             aliases.object.mode = mode
@@ -421,7 +423,8 @@ final class CoherenceDirectory: Sendable {
         } else {
             state.jobs.append(
                 RecallJob(
-                    aliases: aliases, kind: kind, offset: offset, length: Page.size, sequence: state.sequence))
+                    aliases: aliases, kind: kind, offset: offset, length: Page.size, sequence: state.sequence)
+            )
         }
     }
 

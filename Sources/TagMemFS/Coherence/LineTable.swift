@@ -70,23 +70,25 @@ final class LineTable: @unchecked Sendable {
         lineCount = next
         heldLines = [Int32](repeating: 0, count: next / Self.chunk + 1)
         let size = next * MemoryLayout<LineState>.stride
-        let base = mmap(
+        let base = unsafe mmap(
             nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-        guard let base, base != MAP_FAILED else { throw DRAMError(size: UInt64(size), errno: errno) }
-        states = base.bindMemory(to: LineState.self, capacity: next)
+        guard let base = unsafe base, unsafe base != MAP_FAILED else {
+            throw DRAMError(size: UInt64(size), errno: errno)
+        }
+        unsafe states = unsafe base.bindMemory(to: LineState.self, capacity: next)
     }
 
-    deinit { munmap(states, lineCount * MemoryLayout<LineState>.stride) }
+    deinit { unsafe munmap(states, lineCount * MemoryLayout<LineState>.stride) }
 
     subscript(line: Int) -> LineState {
         @inline(__always) get {
             precondition(line >= 0 && line < lineCount)
-            return states[line]
+            return unsafe states[line]
         }
         @inline(__always) set {
             precondition(line >= 0 && line < lineCount)
-            let change = (newValue.holder == 0 ? 0 : 1) - (states[line].holder == 0 ? 0 : 1)
-            states[line] = newValue
+            let change = unsafe (newValue.holder == 0 ? 0 : 1) - (states[line].holder == 0 ? 0 : 1)
+            unsafe states[line] = newValue
             if change != 0 { heldLines[line / Self.chunk] += Int32(change) }
         }
     }
@@ -97,7 +99,8 @@ final class LineTable: @unchecked Sendable {
     /// Calls `body` with every line that has a holder. Costs what is handed out, not what memory there is.
     func forEachHeldLine(_ body: (Int) -> Void) {
         for chunk in heldLines.indices where heldLines[chunk] != 0 {
-            for line in (chunk * Self.chunk)..<min((chunk + 1) * Self.chunk, lineCount) where self[line].holder != 0 {
+            for line in (chunk * Self.chunk)..<min((chunk + 1) * Self.chunk, lineCount)
+            where self[line].holder != 0 {
                 body(line)
             }
         }

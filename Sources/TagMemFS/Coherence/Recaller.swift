@@ -6,27 +6,28 @@ import Synchronization
 ///
 /// A recall (FUSE_NOTIFY_INVAL_INODE) returns when the kernel has unmapped the pages and written back what was dirty,
 /// which needs a thread that serves requests: so it is never done on one of those.
+@safe
 final class Recaller: @unchecked Sendable {
     // SAFETY: the semaphore is initialized in `init` and lives as long as the thread may use it: for good.
     private let semaphore: UnsafeMutablePointer<sem_t>
 
     init() {
-        semaphore = .allocate(capacity: 1)
-        sem_init(semaphore, 0, 0)
+        unsafe semaphore = .allocate(capacity: 1)
+        unsafe sem_init(semaphore, 0, 0)
     }
 
     /// Tells the thread that there is something to recall. Never blocks.
-    func wake() { sem_post(semaphore) }
+    func wake() { unsafe sem_post(semaphore) }
 
     /// Starts the thread. Once.
     func start(_ directory: CoherenceDirectory, session: OpaquePointer) {
-        let session = UncheckedPointer(session)
+        let session = unsafe UncheckedPointer(session)
         startThread("recall") { [self] in
             while true {
-                while sem_wait(semaphore) != 0 {}
+                while unsafe sem_wait(semaphore) != 0 {}
                 while let job = directory.nextRecall() {
                     // An inode that the kernel does not know (ENOENT) has no pages.
-                    fuse_lowlevel_notify_inval_inode(
+                    unsafe fuse_lowlevel_notify_inval_inode(
                         session.pointer, job.aliases.node(of: job.kind).rawValue, off_t(job.offset),
                         off_t(job.length))
                     directory.finishRecall(job)
@@ -37,7 +38,8 @@ final class Recaller: @unchecked Sendable {
 }
 
 /// A pointer to something that any thread may use.
+@safe
 struct UncheckedPointer: @unchecked Sendable {
     let pointer: OpaquePointer
-    init(_ pointer: OpaquePointer) { self.pointer = pointer }
+    init(_ pointer: OpaquePointer) { unsafe self.pointer = unsafe pointer }
 }

@@ -47,7 +47,7 @@ class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
             if mode.effect(onStore: true) == .fault { count = mismatch.position }
             if count == 0 { throw .tagCheckFault }
         }
-        copy(UnsafeRawBufferPointer(rebasing: bytes[..<count]), to: access.footprint)
+        unsafe copy(UnsafeRawBufferPointer(rebasing: bytes[..<count]), to: access.footprint)
         return count
     }
 
@@ -55,16 +55,21 @@ class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
     /// is a fault.
     override func storeWriteback(_ bytes: UnsafeRawBufferPointer, at offset: UInt64, _ footprint: Footprint) {
         if object.mode == .async, let tag = checkedTag(at: offset) {
-            recordChangedGranules(bytes, at: offset, footprint, tag)
+            unsafe recordChangedGranules(bytes, at: offset, footprint, tag)
         }
-        copy(bytes, to: footprint)
+        unsafe copy(bytes, to: footprint)
     }
 
-    override func refuse(_ access: MemoryAccess, at physical: PhysicalAddress, mode: TagCheckMode, thread: Int32) {
-        guard fileSystem.refusedFaults.isNew(thread: thread, node: node, offset: access.offset) else { return }
+    override func refuse(
+        _ access: MemoryAccess, at physical: PhysicalAddress, mode: TagCheckMode, thread: Int32
+    ) {
+        guard fileSystem.refusedFaults.isNew(thread: thread, node: node, offset: access.offset) else {
+            return
+        }
         fileSystem.faultLog.record(
             fault(
-                mode, .map, at: address(of: access.offset), size: access.count, physical, access.claim.checkedTag,
+                mode, .map, at: address(of: access.offset), size: access.count, physical,
+                access.claim.checkedTag,
                 thread: thread))
     }
 
@@ -119,13 +124,16 @@ class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
             for part in stride(from: 0, to: count, by: granule) {
                 let physical = start + UInt64(part)
                 let length = min(granule, count - part)
-                let new = UnsafeRawBufferPointer(rebasing: bytes[(position + part)...].prefix(length))
-                if dram.allocationTag(at: physical) == tag.matchingAllocationTag || dram.equals(new, at: physical) {
+                let new = unsafe UnsafeRawBufferPointer(rebasing: bytes[(position + part)...].prefix(length))
+                if unsafe dram.allocationTag(at: physical) == tag.matchingAllocationTag
+                    || dram.equals(new, at: physical)
+                {
                     continue
                 }
                 recordEffect(
                     fault(
-                        .async, .store, at: address(of: offset) + UInt64(position + part), size: length, physical, tag,
+                        .async, .store, at: address(of: offset) + UInt64(position + part), size: length,
+                        physical, tag,
                         thread: 0))
             }
         }

@@ -15,7 +15,7 @@ final class FaultsFile: OpenFile, FaultWatcher, @unchecked Sendable {
         var shift = 0
         /// How far this reader has come in the log.
         var position = 0
-        var pollHandle = PollHandle()
+        var pollHandle = unsafe PollHandle()
     }
 
     init(node: NodeID, log: FaultLog) {
@@ -27,7 +27,9 @@ final class FaultsFile: OpenFile, FaultWatcher, @unchecked Sendable {
         _ reply: consuming Reply, at offset: UInt64, size: Int, isFill: Bool, isNonblocking: Bool
     ) {
         if isFill { return reply.error(.notSupported) }
-        guard let offset = Int(exactly: offset), offset < Int.max / 2 else { return reply.bytes([]).ignored() }
+        guard let offset = Int(exactly: offset), offset < Int.max / 2 else {
+            return reply.bytes([]).ignored()
+        }
         let bytes = state.withLock { state in
             let (position, bytes) = log.read(at: offset + state.shift, size: size)
             if position > offset + state.shift { state.shift = position - offset }
@@ -38,12 +40,12 @@ final class FaultsFile: OpenFile, FaultWatcher, @unchecked Sendable {
     }
 
     override func poll(_ reply: consuming Reply, _ handle: OpaquePointer?) {
-        let new = PollHandle(handle)
+        let new = unsafe PollHandle(handle)
         let position = state.withLock { state in
-            if handle != nil { state.pollHandle.replace(with: new) }
+            if unsafe handle != nil { state.pollHandle.replace(with: new) }
             return state.position
         }
-        let isReady = handle == nil ? log.extent.end > position : log.watch(from: position, self)
+        let isReady = unsafe handle == nil ? log.extent.end > position : log.watch(from: position, self)
         reply.events(isReady ? UInt32(POLLIN | POLLRDNORM) : 0)
     }
 
@@ -51,7 +53,7 @@ final class FaultsFile: OpenFile, FaultWatcher, @unchecked Sendable {
 
     override func released() {
         log.stopWatching(self)
-        state.withLock { $0.pollHandle.replace(with: PollHandle()) }
+        state.withLock { unsafe $0.pollHandle.replace(with: PollHandle()) }
     }
 }
 
@@ -68,22 +70,22 @@ private struct PollHandle: Sendable {
     }
 
     mutating func replace(with new: PollHandle) {
-        if let old = OpaquePointer(bitPattern: address) { fuse_pollhandle_destroy(old) }
+        if let old = unsafe OpaquePointer(bitPattern: address) { unsafe fuse_pollhandle_destroy(old) }
         self = new
     }
 
     /// Tells the kernel that the file is ready, and gives the handle up.
     func notify() {
-        guard let handle = OpaquePointer(bitPattern: address) else { return }
-        fuse_lowlevel_notify_poll(handle)
-        fuse_pollhandle_destroy(handle)
+        guard let handle = unsafe OpaquePointer(bitPattern: address) else { return }
+        unsafe fuse_lowlevel_notify_poll(handle)
+        unsafe fuse_pollhandle_destroy(handle)
     }
 }
 
 /// `faults_pipe`: the same lines, each read once. A read waits for a line.
 final class FaultsPipeFile: OpenFile, FaultWatcher, @unchecked Sendable {
     private let log: FaultLog
-    private let pollHandle = Mutex(PollHandle())
+    private let pollHandle = unsafe Mutex(PollHandle())
 
     init(node: NodeID, log: FaultLog) {
         self.log = log
@@ -101,8 +103,8 @@ final class FaultsPipeFile: OpenFile, FaultWatcher, @unchecked Sendable {
     }
 
     override func poll(_ reply: consuming Reply, _ handle: OpaquePointer?) {
-        if handle != nil {
-            let new = PollHandle(handle)
+        if unsafe handle != nil {
+            let new = unsafe PollHandle(handle)
             pollHandle.withLock { $0.replace(with: new) }
             _ = log.watch(from: log.pipePosition, self)
         }
@@ -113,11 +115,12 @@ final class FaultsPipeFile: OpenFile, FaultWatcher, @unchecked Sendable {
 
     override func released() {
         log.stopWatching(self)
-        pollHandle.withLock { $0.replace(with: PollHandle()) }
+        pollHandle.withLock { unsafe $0.replace(with: PollHandle()) }
     }
 }
 
 /// A read of the pipe that may wait, and that its interruption ends.
+@safe
 private final class PipeReadRequest: PipeRead, @unchecked Sendable {
     let size: Int
     let waits: Bool
@@ -133,24 +136,24 @@ private final class PipeReadRequest: PipeRead, @unchecked Sendable {
         self.size = size
         self.waits = waits
         self.log = log
-        identity = reply.handle
+        unsafe identity = unsafe reply.handle
         self.reply = Mutex(ReplySlot(reply: consume reply))
     }
 
     func start() {
         if waits {
             // The log outlives every request, and finds the read by the request, which lives during the callback.
-            fuse_req_interrupt_func(
+            unsafe fuse_req_interrupt_func(
                 identity,
                 { request, data in
-                    guard let data, let request else { return }
-                    Unmanaged<FaultLog>.fromOpaque(data).takeUnretainedValue().interrupt(request)
-                }, Unmanaged.passUnretained(log).toOpaque())
+                    guard let data = unsafe data, let request = unsafe request else { return }
+                    unsafe Unmanaged<FaultLog>.fromOpaque(data).takeUnretainedValue().interrupt(request)
+                }, unsafe Unmanaged.passUnretained(log).toOpaque())
         }
         log.consume(self)
     }
 
-    var isInterrupted: Bool { fuse_req_interrupted(identity) != 0 }
+    var isInterrupted: Bool { unsafe fuse_req_interrupted(identity) != 0 }
 
     func succeed(_ bytes: [UInt8]) -> Bool {
         guard let reply = takeReply() else { return false }

@@ -5,7 +5,7 @@ final class MemFile: MemoryFile, @unchecked Sendable {
     override var options: Options { Options(isDirect: fileSystem.mapsDirectFiles) }
 
     override func storeWriteback(_ bytes: UnsafeRawBufferPointer, at offset: UInt64, _ footprint: Footprint) {
-        storeTagWriteback(bytes, footprint)
+        unsafe storeTagWriteback(bytes, footprint)
     }
 
     override func fsync(_ reply: consuming Reply) { replyAfterRecalls(reply) }
@@ -14,8 +14,8 @@ final class MemFile: MemoryFile, @unchecked Sendable {
 extension MemoryFile {
     /// Copies a page that may show tag storage, and takes the pages away whose tags it changes.
     func storeTagWriteback(_ bytes: UnsafeRawBufferPointer, _ footprint: Footprint) {
-        let changed = changedDataLines(bytes, footprint)
-        copy(bytes, to: footprint)
+        let changed = unsafe changedDataLines(bytes, footprint)
+        unsafe copy(bytes, to: footprint)
         directory.recallViews(of: changed)
     }
 
@@ -36,7 +36,9 @@ extension MemoryFile {
             for offset in stride(from: 0, to: length, by: step) {
                 let part = address + UInt64(offset)
                 let count = min(step, length - offset)
-                if dram.equals(UnsafeRawBufferPointer(rebasing: bytes[(position + offset)...].prefix(count)), at: part) {
+                if unsafe dram.equals(
+                    UnsafeRawBufferPointer(rebasing: bytes[(position + offset)...].prefix(count)), at: part)
+                {
                     continue
                 }
                 let span = directory.table.span(at: part, count: count, inRegion: run.region)

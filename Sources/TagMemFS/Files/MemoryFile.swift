@@ -59,7 +59,7 @@ class MemoryFile: OpenFile, @unchecked Sendable {
     func store(
         _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess, mode: TagCheckMode, thread: Int32
     ) throws(FileError) -> Int {
-        copy(bytes, to: access.footprint)
+        unsafe copy(bytes, to: access.footprint)
         return bytes.count
     }
 
@@ -68,7 +68,7 @@ class MemoryFile: OpenFile, @unchecked Sendable {
 
     /// A page of a mapping comes back.
     func storeWriteback(_ bytes: UnsafeRawBufferPointer, at offset: UInt64, _ footprint: Footprint) {
-        copy(bytes, to: footprint)
+        unsafe copy(bytes, to: footprint)
     }
 
     /// A page of a mapping was refused.
@@ -95,8 +95,10 @@ class MemoryFile: OpenFile, @unchecked Sendable {
             }
             let purpose: Claim.Purpose = isFill ? .fill(pages: (size - 1) / Int(Page.size) + 1) : .read
             let claim = Claim(
-                purpose, aliases: aliases, kind: kind, checkedTag: checkedTag(at: offset), footprint: footprint)
-            let access = MemoryAccess(claim: claim, footprint: footprint, offset: offset, count: count, requested: size)
+                purpose, aliases: aliases, kind: kind, checkedTag: checkedTag(at: offset),
+                footprint: footprint)
+            let access = MemoryAccess(
+                claim: claim, footprint: footprint, offset: offset, count: count, requested: size)
             switch directory.begin(claim) {
             case .decided(let grant): finishRead(reply, access, grant)
             case .queued(let waiter): directory.wait(waiter, DeferredRead(self, reply, access))
@@ -132,31 +134,35 @@ class MemoryFile: OpenFile, @unchecked Sendable {
     ) {
         fileSystem.counters.add(isWriteback ? .writebacks : .writes)
         do throws(FileError) {
-            try validate(bytes)
+            try unsafe validate(bytes)
             let footprint = try footprint(at: offset, count: bytes.count)
             let count = covered(footprint, at: offset, count: bytes.count)
             guard count > 0 else {
-                if bytes.isEmpty { return reply.written(0) }
+                if unsafe bytes.isEmpty { return reply.written(0) }
                 throw footprint.stop ?? .invalid
             }
             if isWriteback {
-                storeWriteback(UnsafeRawBufferPointer(rebasing: bytes[..<count]), at: offset, footprint)
+                unsafe storeWriteback(
+                    UnsafeRawBufferPointer(rebasing: bytes[..<count]), at: offset, footprint)
                 return reply.written(bytes.count)
             }
             let isCached = !options.isDirect
             let claimed =
                 isCached
                 ? try self.footprint(
-                    at: Page.start(offset), count: Int(Page.start(offset + UInt64(count) - 1) + Page.size - Page.start(offset)))
+                    at: Page.start(offset),
+                    count: Int(Page.start(offset + UInt64(count) - 1) + Page.size - Page.start(offset)))
                 : footprint
             let claim = Claim(
-                isCached ? .cachedWrite : .write, aliases: aliases, kind: kind, checkedTag: checkedTag(at: offset),
+                isCached ? .cachedWrite : .write, aliases: aliases, kind: kind,
+                checkedTag: checkedTag(at: offset),
                 footprint: claimed)
-            let access = MemoryAccess(claim: claim, footprint: footprint, offset: offset, count: count, requested: bytes.count)
-            let taken = UnsafeRawBufferPointer(rebasing: bytes[..<count])
+            let access = MemoryAccess(
+                claim: claim, footprint: footprint, offset: offset, count: count, requested: bytes.count)
+            let taken = unsafe UnsafeRawBufferPointer(rebasing: bytes[..<count])
             switch directory.begin(claim) {
-            case .decided(let grant): finishWrite(reply, taken, access, grant)
-            case .queued(let waiter): directory.wait(waiter, DeferredWrite(self, reply, taken, access))
+            case .decided(let grant): unsafe finishWrite(reply, taken, access, grant)
+            case .queued(let waiter): unsafe directory.wait(waiter, DeferredWrite(self, reply, taken, access))
             }
         } catch {
             reply.error(error)
@@ -173,7 +179,7 @@ class MemoryFile: OpenFile, @unchecked Sendable {
             preconditionFailure("writes are checked while they copy")
         case .granted(let mode):
             do throws(FileError) {
-                let count = try store(bytes, access, mode: mode, thread: reply.thread)
+                let count = try unsafe store(bytes, access, mode: mode, thread: reply.thread)
                 directory.end(access.claim)
                 reply.written(count)
             } catch {
@@ -196,17 +202,21 @@ class MemoryFile: OpenFile, @unchecked Sendable {
     func replyMemory(_ reply: consuming Reply, _ footprint: Footprint, count: Int) {
         if footprint.pieces.count == 1, case .memory(let address, let size) = footprint.pieces[0] {
             let length = min(size, count)
-            return reply.memory(UnsafeRawBufferPointer(start: dram.pointer(to: address, count: length), count: length))
+            return unsafe reply.memory(
+                UnsafeRawBufferPointer(start: dram.pointer(to: address, count: length), count: length))
         }
         var answer: Reply? = consume reply
-        withUnsafeTemporaryAllocation(of: iovec.self, capacity: footprint.pieces.count + count / Zeros.size + 1) { parts in
+        unsafe withUnsafeTemporaryAllocation(
+            of: iovec.self, capacity: footprint.pieces.count + count / Zeros.size + 1
+        ) { parts in
             var used = 0
             var left = count
             for index in footprint.pieces.indices where left > 0 {
                 switch footprint.pieces[index] {
                 case .memory(let address, let size):
                     let length = min(size, left)
-                    parts[used] = iovec(iov_base: dram.pointer(to: address, count: length), iov_len: length)
+                    unsafe parts[used] = unsafe iovec(
+                        iov_base: dram.pointer(to: address, count: length), iov_len: length)
                     used += 1
                     left -= length
                 case .zeros(let size):
@@ -214,14 +224,14 @@ class MemoryFile: OpenFile, @unchecked Sendable {
                     left -= zeros
                     while zeros > 0 {
                         let length = min(zeros, Zeros.size)
-                        parts[used] = iovec(iov_base: Zeros.bytes, iov_len: length)
+                        unsafe parts[used] = unsafe iovec(iov_base: Zeros.bytes, iov_len: length)
                         used += 1
                         zeros -= length
                     }
                 }
             }
             guard let reply = answer.take() else { return }
-            reply.memory(UnsafeBufferPointer(rebasing: parts[..<used]))
+            unsafe reply.memory(UnsafeBufferPointer(rebasing: parts[..<used]))
         }
     }
 
@@ -231,7 +241,8 @@ class MemoryFile: OpenFile, @unchecked Sendable {
         for index in footprint.pieces.indices where position < bytes.count {
             let length = min(footprint.pieces[index].count, bytes.count - position)
             if case .memory(let address, _) = footprint.pieces[index] {
-                dram.write(UnsafeRawBufferPointer(rebasing: bytes[position..<(position + length)]), to: address)
+                unsafe dram.write(
+                    UnsafeRawBufferPointer(rebasing: bytes[position..<(position + length)]), to: address)
             }
             position += length
         }
@@ -249,8 +260,8 @@ enum Zeros {
     // SAFETY: never written, never freed.
     nonisolated(unsafe) static let bytes: UnsafeMutableRawPointer = {
         let bytes = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 4096)
-        bytes.initializeMemory(as: UInt8.self, repeating: 0, count: size)
-        return bytes
+        unsafe bytes.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+        return unsafe bytes
     }()
 }
 
@@ -292,19 +303,21 @@ private final class DeferredWrite: DeferredOperation, @unchecked Sendable {
     private let bytes: [UInt8]
     private let access: MemoryAccess
 
-    init(_ file: MemoryFile, _ reply: consuming Reply, _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess) {
+    init(
+        _ file: MemoryFile, _ reply: consuming Reply, _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess
+    ) {
         self.file = file
         self.reply = consume reply
-        self.bytes = Array(bytes)
+        self.bytes = unsafe Array(bytes)
         self.access = access
     }
 
     func run(_ grant: Grant) {
         guard let reply = reply.take() else { return }
         var answer: Reply? = consume reply
-        bytes.withUnsafeBytes { bytes in
+        unsafe bytes.withUnsafeBytes { bytes in
             guard let reply = answer.take() else { return }
-            file.finishWrite(reply, bytes, access, grant)
+            unsafe file.finishWrite(reply, bytes, access, grant)
         }
     }
 }

@@ -28,7 +28,9 @@ class OpenFile: @unchecked Sendable {
     }
 
     /// `isWriteback` for a page of a mapping that comes back. `bytes` is valid during the call.
-    func write(_ reply: consuming Reply, at offset: UInt64, _ bytes: UnsafeRawBufferPointer, isWriteback: Bool) {
+    func write(
+        _ reply: consuming Reply, at offset: UInt64, _ bytes: UnsafeRawBufferPointer, isWriteback: Bool
+    ) {
         reply.error(.accessDenied)
     }
 
@@ -40,7 +42,7 @@ class OpenFile: @unchecked Sendable {
     func seek(_ reply: consuming Reply, from offset: UInt64, toData: Bool) { reply.error(.notSupported) }
 
     func poll(_ reply: consuming Reply, _ handle: OpaquePointer?) {
-        if let handle { fuse_pollhandle_destroy(handle) }
+        if let handle = unsafe handle { unsafe fuse_pollhandle_destroy(handle) }
         reply.events(UInt32(POLLIN | POLLOUT))
     }
 

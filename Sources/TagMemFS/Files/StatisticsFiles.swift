@@ -18,7 +18,8 @@ final class MeminfoFile: TextFile, @unchecked Sendable {
         return rows.map { name, bytes in
             let label = name + ":"
             let amount = String(bytes >> 10)
-            return label + String(repeating: " ", count: max(1, 28 - label.count - amount.count)) + amount + " kB\n"
+            return label + String(repeating: " ", count: max(1, 28 - label.count - amount.count)) + amount
+                + " kB\n"
         }.joined()
     }
 }

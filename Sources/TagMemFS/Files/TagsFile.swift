@@ -8,11 +8,11 @@ final class TagsFile: MemoryFile, @unchecked Sendable {
         _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess, mode: TagCheckMode, thread: Int32
     ) throws(FileError) -> Int {
         fileSystem.counters.add(.tagWrites)
-        return try super.store(bytes, access, mode: mode, thread: thread)
+        return try unsafe super.store(bytes, access, mode: mode, thread: thread)
     }
 
     override func storeWriteback(_ bytes: UnsafeRawBufferPointer, at offset: UInt64, _ footprint: Footprint) {
-        storeTagWriteback(bytes, footprint)
+        unsafe storeTagWriteback(bytes, footprint)
     }
 
     override func fsync(_ reply: consuming Reply) { replyAfterRecalls(reply) }

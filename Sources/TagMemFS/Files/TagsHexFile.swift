@@ -19,30 +19,33 @@ final class TagsHexFile: MemoryFile, @unchecked Sendable {
     }
 
     override func validate(_ bytes: UnsafeRawBufferPointer) throws(FileError) {
-        for byte in bytes where byte != UInt8(ascii: "\n") && HexDigit.value(of: byte) == nil { throw .invalid }
+        for unsafebyte in unsafe bytes where byte != UInt8(ascii: "\n") && HexDigit.value(of: byte) == nil {
+            throw .invalid
+        }
     }
 
     override func store(
         _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess, mode: TagCheckMode, thread: Int32
     ) throws(FileError) -> Int {
         fileSystem.counters.add(.tagWrites)
-        let packed = merge(bytes, at: access.offset, access.footprint)
-        packed.withUnsafeBytes { copy($0, to: access.footprint) }
+        let packed = unsafe merge(bytes, at: access.offset, access.footprint)
+        unsafe packed.withUnsafeBytes { unsafe copy($0, to: access.footprint) }
         return bytes.count
     }
 
     override func storeWriteback(_ bytes: UnsafeRawBufferPointer, at offset: UInt64, _ footprint: Footprint) {
-        let packed = merge(bytes, at: offset, footprint)
-        packed.withUnsafeBytes { storeTagWriteback($0, footprint) }
+        let packed = unsafe merge(bytes, at: offset, footprint)
+        unsafe packed.withUnsafeBytes { unsafe storeTagWriteback($0, footprint) }
     }
 
     override func fsync(_ reply: consuming Reply) { replyAfterRecalls(reply) }
 
     /// The packed tags of a footprint with the digits of `bytes` put in; a newline leaves its granule as it is.
-    private func merge(_ bytes: UnsafeRawBufferPointer, at offset: UInt64, _ footprint: Footprint) -> [UInt8] {
+    private func merge(_ bytes: UnsafeRawBufferPointer, at offset: UInt64, _ footprint: Footprint) -> [UInt8]
+    {
         var packed = packedTags(footprint)
         for index in bytes.indices {
-            guard let value = HexDigit.value(of: bytes[index]) else { continue }
+            guard let value = unsafe HexDigit.value(of: bytes[index]) else { continue }
             let granule = Int(offset % 2) + index
             let shift: UInt8 = granule % 2 == 0 ? 0 : 4
             packed[granule / 2] = packed[granule / 2] & ~(0xf << shift) | value << shift
@@ -51,13 +54,14 @@ final class TagsHexFile: MemoryFile, @unchecked Sendable {
     }
 
     private func packedTags(_ footprint: Footprint) -> [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: footprint.count) { buffer, count in
-            buffer.initialize(repeating: 0)
+        unsafe [UInt8](unsafeUninitializedCapacity: footprint.count) { buffer, count in
+            unsafe buffer.initialize(repeating: 0)
             for index in footprint.pieces.indices {
                 let length = footprint.pieces[index].count
                 if case .memory(let address, _) = footprint.pieces[index] {
-                    dram.read(
-                        UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[count..<(count + length)]),
+                    unsafe dram.read(
+                        UnsafeMutableRawBufferPointer(
+                            rebasing: UnsafeMutableRawBufferPointer(buffer)[count..<(count + length)]),
                         from: address)
                 }
                 count += length

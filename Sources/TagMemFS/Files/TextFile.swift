@@ -32,8 +32,8 @@ class ControlFile: TextFile, @unchecked Sendable {
         _ reply: consuming Reply, at offset: UInt64, _ bytes: UnsafeRawBufferPointer, isWriteback: Bool
     ) {
         guard !isWriteback, bytes.count <= Self.maximumLength else { return reply.error(.invalid) }
-        let trimmed = bytes.last == UInt8(ascii: "\n") ? bytes.dropLast() : bytes[...]
-        set(String(decoding: trimmed, as: UTF8.self), reply, count: bytes.count)
+        let trimmed = unsafe bytes.last == UInt8(ascii: "\n") ? bytes.dropLast() : bytes[...]
+        unsafe set(String(decoding: trimmed, as: UTF8.self), reply, count: bytes.count)
     }
 }
 

@@ -37,7 +37,7 @@ final class FaultLog: Sendable {
         }
         if fault.mode.effect(onStore: fault.access == .store) == .deferredFault { counters.add(.faultsAsync) }
         var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
+        unsafe clock_gettime(CLOCK_REALTIME, &time)
         let (reads, watchers): ([(any PipeRead, [UInt8])], [any FaultWatcher]) = state.withLock { state in
             state.bytes.append(contentsOf: fault.line(sequence: state.sequence, time: time).utf8)
             state.sequence += 1
@@ -104,7 +104,9 @@ final class FaultLog: Sendable {
     /// Ends the wait of the read with this identity with EINTR, if it waits.
     func interrupt(_ identity: OpaquePointer) {
         let reader = state.withLock { state -> (any PipeRead)? in
-            guard let index = state.pipeReaders.firstIndex(where: { $0.identity == identity }) else { return nil }
+            guard let index = state.pipeReaders.firstIndex(where: { unsafe $0.identity == identity }) else {
+                return nil
+            }
             return state.pipeReaders.remove(at: index)
         }
         reader?.fail(.interrupted)
@@ -124,7 +126,8 @@ final class FaultLog: Sendable {
         // The reader was gone: its lines are the next one's, if none has been given out since.
         state.withLock { state in
             let begin = state.pipePosition - bytes.count
-            if begin >= state.start, Array(state.bytes[(begin - state.start)...].prefix(bytes.count)) == bytes {
+            if begin >= state.start, Array(state.bytes[(begin - state.start)...].prefix(bytes.count)) == bytes
+            {
                 state.pipePosition = begin
             }
         }
@@ -134,7 +137,9 @@ final class FaultLog: Sendable {
     private func takeFromPipe(_ size: Int, _ state: inout State) -> [UInt8] {
         let from = state.pipePosition - state.start
         var slice = state.bytes[from...].prefix(size)
-        if slice.count == size, let newline = slice.lastIndex(of: UInt8(ascii: "\n")) { slice = slice[...newline] }
+        if slice.count == size, let newline = slice.lastIndex(of: UInt8(ascii: "\n")) {
+            slice = slice[...newline]
+        }
         state.pipePosition += slice.count
         return Array(slice)
     }

@@ -36,7 +36,9 @@ final class RefusedFaults: Sendable {
                 if entry.node == node, entry.offset == offset {
                     if entry.retries > 0, now - entry.time < Self.retryWindow {
                         entries.append(
-                            Entry(thread: thread, node: node, offset: offset, retries: entry.retries - 1, time: now))
+                            Entry(
+                                thread: thread, node: node, offset: offset, retries: entry.retries - 1,
+                                time: now))
                         return false
                     }
                     // The kernel has the folio since the last fault: no readahead comes before the two reads.
@@ -62,6 +64,6 @@ final class RefusedFaults: Sendable {
 
 private func monotonicNanoseconds() -> Int {
     var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
+    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
     return time.tv_sec * 1_000_000_000 + time.tv_nsec
 }

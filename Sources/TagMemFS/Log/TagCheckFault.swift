@@ -70,11 +70,11 @@ struct Client {
 
 /// The first 4 KiB of a file, or nil if it cannot be read.
 private func readSmallFile(_ path: String) -> String? {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
-    let text = String(unsafeUninitializedCapacity: 4096) { buffer in
-        max(0, read(descriptor, buffer.baseAddress, buffer.count))
+    let text = unsafe String(unsafeUninitializedCapacity: 4096) { buffer in
+        unsafe max(0, read(descriptor, buffer.baseAddress, buffer.count))
     }
     return text.isEmpty ? nil : text
 }
@@ -82,14 +82,16 @@ private func readSmallFile(_ path: String) -> String? {
 /// UTC in RFC 3339, with microseconds.
 private func timestamp(_ time: timespec) -> String {
     var seconds = time.tv_sec
-    var parts = tm()
-    gmtime_r(&seconds, &parts)
+    var parts = unsafe tm()
+    unsafe gmtime_r(&seconds, &parts)
     func padded(_ value: some BinaryInteger, _ width: Int) -> String {
         let digits = String(value)
         return String(repeating: "0", count: max(0, width - digits.count)) + digits
     }
-    let date = [padded(parts.tm_year + 1900, 4), padded(parts.tm_mon + 1, 2), padded(parts.tm_mday, 2)]
-    let clock = [padded(parts.tm_hour, 2), padded(parts.tm_min, 2), padded(parts.tm_sec, 2)]
+    let date = unsafe [
+        padded(parts.tm_year + 1900, 4), padded(parts.tm_mon + 1, 2), padded(parts.tm_mday, 2),
+    ]
+    let clock = unsafe [padded(parts.tm_hour, 2), padded(parts.tm_min, 2), padded(parts.tm_sec, 2)]
     return date.joined(separator: "-") + "T" + clock.joined(separator: ":") + "."
         + padded(time.tv_nsec / 1000, 6) + "Z"
 }

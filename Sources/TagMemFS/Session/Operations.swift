@@ -9,9 +9,9 @@ import TagMemCore
 /// closures of a `main` would be bound to the main actor.
 func makeOperations() -> fuse_lowlevel_ops {
     var operations = fuse_lowlevel_ops()
-    operations.`init` = { data, connection in
-        guard let data, let connection else { return }
-        Session.from(data).negotiate(connection)
+    unsafe operations.`init` = { data, connection in
+        guard let data = unsafe data, let connection = unsafe connection else { return }
+        unsafe Session.from(data).negotiate(connection)
     }
     addTreeOperations(&operations)
     addFileOperations(&operations)
@@ -21,18 +21,18 @@ func makeOperations() -> fuse_lowlevel_ops {
 
 /// The file system that a request is for.
 private func fileSystem(_ request: fuse_req_t) -> FileSystem {
-    let fileSystem = Session.from(fuse_req_userdata(request)).fileSystem
+    let fileSystem = unsafe Session.from(fuse_req_userdata(request)).fileSystem
     fileSystem.counters.add(.requests)
     return fileSystem
 }
 
 private func addTreeOperations(_ operations: inout fuse_lowlevel_ops) {
-    operations.lookup = { request, parent, name in
-        guard let request, let name else { return }
-        let fileSystem = fileSystem(request)
-        let reply = Reply(request)
+    unsafe operations.lookup = { request, parent, name in
+        guard let request = unsafe request, let name = unsafe name else { return }
+        let fileSystem = unsafe fileSystem(request)
+        let reply = unsafe Reply(request)
         do throws(FileError) {
-            let node = try fileSystem.lookUp(String(cString: name), in: NodeID(rawValue: parent))
+            let node = try unsafe fileSystem.lookUp(String(cString: name), in: NodeID(rawValue: parent))
             var entry = fuse_entry_param()
             entry.ino = node.rawValue
             entry.attr = try fileSystem.attributes(of: node)
@@ -43,41 +43,42 @@ private func addTreeOperations(_ operations: inout fuse_lowlevel_ops) {
             reply.error(error)
         }
     }
-    operations.getattr = { request, node, _ in
-        guard let request else { return }
-        replyAttributes(request, NodeID(rawValue: node))
+    unsafe operations.getattr = { request, node, _ in
+        guard let request = unsafe request else { return }
+        unsafe replyAttributes(request, NodeID(rawValue: node))
     }
-    operations.setattr = { request, node, new, which, _ in
-        guard let request, let new else { return }
+    unsafe operations.setattr = { request, node, new, which, _ in
+        guard let request = unsafe request, let new = unsafe new else { return }
         do throws(FileError) {
-            try fileSystem(request).change(NodeID(rawValue: node), to: new.pointee, which)
+            try unsafe fileSystem(request).change(NodeID(rawValue: node), to: new.pointee, which)
         } catch {
-            return Reply(request).error(error)
+            return unsafe Reply(request).error(error)
         }
-        replyAttributes(request, NodeID(rawValue: node))
+        unsafe replyAttributes(request, NodeID(rawValue: node))
     }
-    operations.readdir = { request, node, size, offset, _ in
-        guard let request else { return }
-        let fileSystem = fileSystem(request)
-        let reply = Reply(request)
+    unsafe operations.readdir = { request, node, size, offset, _ in
+        guard let request = unsafe request else { return }
+        let fileSystem = unsafe fileSystem(request)
+        let reply = unsafe Reply(request)
         let node = NodeID(rawValue: node)
         do throws(FileError) {
-            let names = [(".", node), ("..", fileSystem.parent(of: node))] + (try fileSystem.children(of: node))
+            let names =
+                [(".", node), ("..", fileSystem.parent(of: node))] + (try fileSystem.children(of: node))
             reply.names(names, from: Int(offset), size: size)
         } catch {
             reply.error(error)
         }
     }
-    operations.statfs = { request, _ in
-        guard let request else { return }
-        let statistics = fileSystem(request).statistics()
-        Reply(request).statistics(statistics)
+    unsafe operations.statfs = { request, _ in
+        guard let request = unsafe request else { return }
+        let statistics = unsafe fileSystem(request).statistics()
+        unsafe Reply(request).statistics(statistics)
     }
 }
 
 private func replyAttributes(_ request: fuse_req_t, _ node: NodeID) {
-    let fileSystem = fileSystem(request)
-    let reply = Reply(request)
+    let fileSystem = unsafe fileSystem(request)
+    let reply = unsafe Reply(request)
     do throws(FileError) {
         let attributes = try fileSystem.attributes(of: node)
         reply.attributes(attributes, timeout: fileSystem.attributeTimeout(of: node))
@@ -89,102 +90,107 @@ private func replyAttributes(_ request: fuse_req_t, _ node: NodeID) {
 /// The open file that a request names.
 private func file(_ info: UnsafeMutablePointer<fuse_file_info>) -> OpenFile {
     // SAFETY: `fh` is what `open` retained, and the kernel names it only until `release`.
-    Unmanaged<OpenFile>.fromOpaque(UnsafeRawPointer(bitPattern: UInt(info.pointee.fh))!).takeUnretainedValue()
+    unsafe Unmanaged<OpenFile>.fromOpaque(UnsafeRawPointer(bitPattern: UInt(info.pointee.fh))!)
+        .takeUnretainedValue()
 }
 
 private func addFileOperations(_ operations: inout fuse_lowlevel_ops) {
-    operations.open = { request, node, info in
-        guard let request, let info else { return }
-        let fileSystem = fileSystem(request)
-        let reply = Reply(request)
+    unsafe operations.open = { request, node, info in
+        guard let request = unsafe request, let info = unsafe info else { return }
+        let fileSystem = unsafe fileSystem(request)
+        let reply = unsafe Reply(request)
         do throws(FileError) {
-            let file = try fileSystem.open(NodeID(rawValue: node), flags: info.pointee.flags)
+            let file = try unsafe fileSystem.open(NodeID(rawValue: node), flags: info.pointee.flags)
             let options = file.options
-            var answer = info.pointee
-            let handle = Unmanaged.passRetained(file)
-            answer.fh = UInt64(UInt(bitPattern: handle.toOpaque()))
+            var answer = unsafe info.pointee
+            let handle = unsafe Unmanaged.passRetained(file)
+            answer.fh = unsafe UInt64(UInt(bitPattern: handle.toOpaque()))
             answer.direct_io = options.isDirect ? 1 : 0
             answer.keep_cache = 1
             answer.nonseekable = options.isStream ? 1 : 0
             answer.noflush = options.reportsClose ? 0 : 1
             if !reply.opened(answer) {
                 file.released()
-                handle.release()
+                unsafe handle.release()
             }
         } catch {
             reply.error(error)
         }
     }
-    operations.release = { request, _, info in
-        guard let request, let info else { return }
-        _ = fileSystem(request)
-        let file = file(info)
+    unsafe operations.release = { request, _, info in
+        guard let request = unsafe request, let info = unsafe info else { return }
+        _ = unsafe fileSystem(request)
+        let file = unsafe file(info)
         file.released()
-        Unmanaged.passUnretained(file).release()
-        Reply(request).done()
+        unsafe Unmanaged.passUnretained(file).release()
+        unsafe Reply(request).done()
     }
-    operations.read = { request, _, size, offset, info in
-        guard let request, let info else { return }
-        _ = fileSystem(request)
-        guard offset >= 0 else { return Reply(request).error(.invalid) }
+    unsafe operations.read = { request, _, size, offset, info in
+        guard let request = unsafe request, let info = unsafe info else { return }
+        _ = unsafe fileSystem(request)
+        guard offset >= 0 else { return unsafe Reply(request).error(.invalid) }
         // Only a direct read says whose it is; one that fills the page cache does not.
-        let isFill = info.pointee.lock_owner == 0
-        file(info).read(
+        let isFill = unsafe info.pointee.lock_owner == 0
+        unsafe file(info).read(
             Reply(request), at: UInt64(offset), size: size, isFill: isFill,
             isNonblocking: info.pointee.flags & O_NONBLOCK != 0)
     }
-    operations.write = { request, _, bytes, size, offset, info in
-        guard let request, let info else { return }
-        _ = fileSystem(request)
-        guard offset >= 0 else { return Reply(request).error(.invalid) }
-        file(info).write(
+    unsafe operations.write = { request, _, bytes, size, offset, info in
+        guard let request = unsafe request, let info = unsafe info else { return }
+        _ = unsafe fileSystem(request)
+        guard offset >= 0 else { return unsafe Reply(request).error(.invalid) }
+        unsafe file(info).write(
             Reply(request), at: UInt64(offset), UnsafeRawBufferPointer(start: bytes, count: size),
             isWriteback: info.pointee.writepage != 0)
     }
-    operations.flush = { request, _, info in
-        guard let request, let info else { return }
-        _ = fileSystem(request)
-        file(info).flush(Reply(request))
+    unsafe operations.flush = { request, _, info in
+        guard let request = unsafe request, let info = unsafe info else { return }
+        _ = unsafe fileSystem(request)
+        unsafe file(info).flush(Reply(request))
     }
-    operations.fsync = { request, _, _, info in
-        guard let request, let info else { return }
-        _ = fileSystem(request)
-        file(info).fsync(Reply(request))
+    unsafe operations.fsync = { request, _, _, info in
+        guard let request = unsafe request, let info = unsafe info else { return }
+        _ = unsafe fileSystem(request)
+        unsafe file(info).fsync(Reply(request))
     }
-    operations.lseek = { request, _, offset, whence, info in
-        guard let request, let info else { return }
-        _ = fileSystem(request)
-        guard offset >= 0 else { return Reply(request).error(.pastEnd) }
-        file(info).seek(Reply(request), from: UInt64(offset), toData: whence == cfuse_SEEK_DATA)
+    unsafe operations.lseek = { request, _, offset, whence, info in
+        guard let request = unsafe request, let info = unsafe info else { return }
+        _ = unsafe fileSystem(request)
+        guard offset >= 0 else { return unsafe Reply(request).error(.pastEnd) }
+        unsafe file(info).seek(Reply(request), from: UInt64(offset), toData: whence == cfuse_SEEK_DATA)
     }
-    operations.poll = { request, _, info, handle in
-        guard let request, let info else { return }
-        _ = fileSystem(request)
-        file(info).poll(Reply(request), handle)
+    unsafe operations.poll = { request, _, info, handle in
+        guard let request = unsafe request, let info = unsafe info else { return }
+        _ = unsafe fileSystem(request)
+        unsafe file(info).poll(Reply(request), handle)
     }
-    operations.fallocate = { request, _, mode, _, _, _ in
-        guard let request else { return }
-        _ = fileSystem(request)
+    unsafe operations.fallocate = { request, _, mode, _, _, _ in
+        guard let request = unsafe request else { return }
+        _ = unsafe fileSystem(request)
         // A size change is accepted and ignored; making holes or moving bytes would not be harmless.
         let changesSizeOnly = mode & ~cfuse_FALLOC_FL_KEEP_SIZE == 0
-        if changesSizeOnly { Reply(request).done() } else { Reply(request).error(.notSupported) }
+        if changesSizeOnly {
+            unsafe Reply(request).done()
+        } else {
+            unsafe Reply(request).error(.notSupported)
+        }
     }
 }
 
 /// What nobody may do: the tree is the device's.
 private func addRefusals(_ operations: inout fuse_lowlevel_ops) {
-    operations.mknod = { request, _, _, _, _ in refuse(request) }
-    operations.create = { request, _, _, _, _ in refuse(request) }
-    operations.mkdir = { request, _, _, _ in refuse(request) }
-    operations.symlink = { request, _, _, _ in refuse(request) }
-    operations.link = { request, _, _, _ in refuse(request) }
-    operations.unlink = { request, _, _ in refuse(request) }
-    operations.rmdir = { request, _, _ in refuse(request) }
-    operations.rename = { request, _, _, _, _, _ in refuse(request) }
+    unsafe operations.mknod = { request, _, _, _, _ in unsafe refuse(request) }
+    unsafe operations.create = { request, _, _, _, _ in unsafe refuse(request) }
+    unsafe operations.mkdir = { request, _, _, _ in unsafe refuse(request) }
+    unsafe operations.symlink = { request, _, _, _ in unsafe refuse(request) }
+    unsafe operations.link = { request, _, _, _ in unsafe refuse(request) }
+    unsafe operations.unlink = { request, _, _ in unsafe refuse(request) }
+    unsafe operations.rmdir = { request, _, _ in unsafe refuse(request) }
+    unsafe operations.rename = { request, _, _, _, _, _ in unsafe refuse(request) }
 }
 
 private func refuse(_ request: fuse_req_t?) {
-    guard let request else { return }
-    _ = fileSystem(request)
-    Reply(request).error(.notPermitted)
+    guard let request = unsafe request else { return }
+    _ = unsafe fileSystem(request)
+    unsafe Reply(request).error(.notPermitted)
 }

@@ -3,46 +3,47 @@ import Glibc
 import TagMemCore
 
 /// The answer that a request waits for. It is given exactly once: a reply that is dropped answers EIO and says so.
+@safe
 struct Reply: ~Copyable, @unchecked Sendable {
     // SAFETY: `request` is valid from the operation's call until it is answered; every answering method consumes
     // `self`, so there is no second answer. libfuse lets any thread answer.
     private let request: fuse_req_t
 
-    init(_ request: fuse_req_t) { self.request = request }
+    init(_ request: fuse_req_t) { unsafe self.request = unsafe request }
 
     deinit {
         warn("a request was dropped without an answer")
-        fuse_reply_err(request, EIO)
+        unsafe fuse_reply_err(request, EIO)
     }
 
     /// The thread that made the request; 0 for a write-back.
-    var thread: Int32 { fuse_req_ctx(request).pointee.pid }
+    var thread: Int32 { unsafe fuse_req_ctx(request).pointee.pid }
 
-    var isInterrupted: Bool { fuse_req_interrupted(request) != 0 }
+    var isInterrupted: Bool { unsafe fuse_req_interrupted(request) != 0 }
 
     /// The request itself, for a wait that its interruption ends; see `PipeReadRequest`.
-    var handle: fuse_req_t { request }
+    var handle: fuse_req_t { unsafe request }
 
     consuming func error(_ error: FileError) {
-        fuse_reply_err(request, error.errno)
+        unsafe fuse_reply_err(request, error.errno)
         discard self
     }
 
     consuming func done() {
-        fuse_reply_err(request, 0)
+        unsafe fuse_reply_err(request, 0)
         discard self
     }
 
     consuming func written(_ count: Int) {
-        fuse_reply_write(request, count)
+        unsafe fuse_reply_write(request, count)
         discard self
     }
 
     /// Returns false if the caller was gone.
     @discardableResult
     consuming func bytes(_ bytes: [UInt8]) -> Bool {
-        let result = bytes.withUnsafeBytes {
-            fuse_reply_buf(request, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
+        let result = unsafe bytes.withUnsafeBytes {
+            unsafe fuse_reply_buf(request, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
         }
         discard self
         return result == 0
@@ -50,48 +51,48 @@ struct Reply: ~Copyable, @unchecked Sendable {
 
     /// Answers with `count` bytes straight from where they are.
     consuming func memory(_ bytes: UnsafeRawBufferPointer) {
-        fuse_reply_buf(request, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
+        unsafe fuse_reply_buf(request, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
         discard self
     }
 
     consuming func memory(_ parts: UnsafeBufferPointer<iovec>) {
-        fuse_reply_iov(request, parts.baseAddress, Int32(parts.count))
+        unsafe fuse_reply_iov(request, parts.baseAddress, Int32(parts.count))
         discard self
     }
 
     consuming func entry(_ entry: fuse_entry_param) {
         var entry = entry
-        fuse_reply_entry(request, &entry)
+        unsafe fuse_reply_entry(request, &entry)
         discard self
     }
 
     consuming func attributes(_ attributes: stat, timeout: Double) {
         var attributes = attributes
-        fuse_reply_attr(request, &attributes, timeout)
+        unsafe fuse_reply_attr(request, &attributes, timeout)
         discard self
     }
 
     /// Returns false if the caller was gone: then no release will follow.
     consuming func opened(_ info: fuse_file_info) -> Bool {
         var info = info
-        let result = fuse_reply_open(request, &info)
+        let result = unsafe fuse_reply_open(request, &info)
         discard self
         return result == 0
     }
 
     consuming func statistics(_ statistics: statvfs) {
         var statistics = statistics
-        fuse_reply_statfs(request, &statistics)
+        unsafe fuse_reply_statfs(request, &statistics)
         discard self
     }
 
     consuming func offset(_ offset: UInt64) {
-        fuse_reply_lseek(request, off_t(offset))
+        unsafe fuse_reply_lseek(request, off_t(offset))
         discard self
     }
 
     consuming func events(_ events: UInt32) {
-        fuse_reply_poll(request, events)
+        unsafe fuse_reply_poll(request, events)
         discard self
     }
 
@@ -105,14 +106,15 @@ struct Reply: ~Copyable, @unchecked Sendable {
             let isDirectory = names[index].node.role?.isDirectory ?? false
             attributes.st_mode = isDirectory ? cfuse_S_IFDIR : cfuse_S_IFREG
             let room = buffer.count - used
-            let needed = buffer.withUnsafeMutableBufferPointer {
-                fuse_add_direntry(
-                    request, $0.baseAddress.map { $0 + used }, room, names[index].name, &attributes, off_t(index + 1))
+            let needed = unsafe buffer.withUnsafeMutableBufferPointer {
+                unsafe fuse_add_direntry(
+                    request, $0.baseAddress.map { unsafe $0 + used }, room, names[index].name, &attributes,
+                    off_t(index + 1))
             }
             if needed > room { break }
             used += needed
         }
-        fuse_reply_buf(request, buffer, used)
+        unsafe fuse_reply_buf(request, buffer, used)
         discard self
     }
 }

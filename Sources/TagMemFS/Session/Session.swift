@@ -3,6 +3,7 @@ import Glibc
 public import TagMemCore
 
 /// A mounted file system and the threads that serve it.
+@safe
 public final class Session: @unchecked Sendable {
     public struct Configuration: Sendable {
         public var mountpoint: String
@@ -34,7 +35,7 @@ public final class Session: @unchecked Sendable {
     /// The session that libfuse carries around as user data.
     static func from(_ data: UnsafeMutableRawPointer) -> Session {
         // SAFETY: `run` passes itself and outlives libfuse's session.
-        Unmanaged<Session>.fromOpaque(data).takeUnretainedValue()
+        unsafe Unmanaged<Session>.fromOpaque(data).takeUnretainedValue()
     }
 
     /// Mounts, serves until the file system is unmounted or a signal ends it, and unmounts.
@@ -44,21 +45,23 @@ public final class Session: @unchecked Sendable {
     /// failure to mount on stderr (`SessionError.Explained`).
     public func run(onReady: @escaping () -> Void) throws {
         self.onReady = onReady
-        let session = try makeSession()
-        self.session = session
-        defer { fuse_session_destroy(session) }
+        let session = try unsafe makeSession()
+        unsafe self.session = unsafe session
+        defer { unsafe fuse_session_destroy(session) }
         Shutdown.blockSignals()
-        guard fuse_session_mount(session, configuration.mountpoint) == 0 else { throw SessionError.Explained() }
-        if !configuration.usesPageCache { cfuse_allow_direct_io_mmap(session) }
-        let guarded = cfuse_start_guard(configuration.mountpoint)
-        if guarded != 0 { warn("no guard against a killed daemon: \(String(cString: strerror(-guarded)))") }
-        let shutdown = Shutdown(fileSystem: fileSystem, session: session)
+        guard unsafe fuse_session_mount(session, configuration.mountpoint) == 0 else {
+            throw SessionError.Explained()
+        }
+        if !configuration.usesPageCache { unsafe cfuse_allow_direct_io_mmap(session) }
+        let guarded = unsafe cfuse_start_guard(configuration.mountpoint)
+        if guarded != 0 { warn("no guard against a killed daemon: \(errorText(-guarded))") }
+        let shutdown = unsafe Shutdown(fileSystem: fileSystem, session: session)
         shutdown.start()
-        fileSystem.recaller.start(fileSystem.directory, session: session)
-        let result = cfuse_session_loop(session, UInt32(max(2, sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
+        unsafe fileSystem.recaller.start(fileSystem.directory, session: session)
+        let result = unsafe cfuse_session_loop(session, UInt32(max(2, sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
         fileSystem.directory.drain()
         fileSystem.faultLog.drain()
-        fuse_session_unmount(session)
+        unsafe fuse_session_unmount(session)
         // 0: unmounted from outside; positive: a signal. The rest is a broken connection.
         if result < 0, !shutdown.wasRequested { throw SessionError.loop(-result) }
     }
@@ -69,27 +72,28 @@ public final class Session: @unchecked Sendable {
         var arguments = [Self.type, "-o", options.joined(separator: ",")]
         if configuration.isDebugging { arguments.append("-d") }
         var operations = makeOperations()
-        let strings = arguments.map { strdup($0) }
-        defer { for string in strings { free(string) } }
-        guard
-            let session = cfuse_session_new(
-                strings, Int32(strings.count), &operations, Unmanaged.passUnretained(self).toOpaque())
-        else { throw SessionError.Explained() }
-        return session
+        // SAFETY: libfuse copies the arguments and the table; `self` outlives the session, see `run`.
+        let session = unsafe withCStrings(arguments) { strings in
+            unsafe cfuse_session_new(
+                strings, Int32(arguments.count), &operations, Unmanaged.passUnretained(self).toOpaque())
+        }
+        guard let session = unsafe session else { throw SessionError.Explained() }
+        return unsafe session
     }
 
     /// Says which of the kernel's capabilities are used. Called by libfuse during INIT.
     func negotiate(_ connection: UnsafeMutablePointer<fuse_conn_info>) {
         // A background request can wait here for a page to be written back, and the write-back for a place among the
         // background requests: only write-backs are let in the background.
-        cfuse_decline(connection, UInt64(FUSE_CAP_ASYNC_READ))
-        cfuse_decline(connection, UInt64(FUSE_CAP_ASYNC_DIO))
+        unsafe cfuse_decline(connection, UInt64(FUSE_CAP_ASYNC_READ))
+        unsafe cfuse_decline(connection, UInt64(FUSE_CAP_ASYNC_DIO))
         // Nothing here changes behind the kernel's back but what recalls tell it.
-        cfuse_decline(connection, UInt64(FUSE_CAP_AUTO_INVAL_DATA))
+        unsafe cfuse_decline(connection, UInt64(FUSE_CAP_AUTO_INVAL_DATA))
         // Size changes are ignored: a truncation on open is a request of its own, like any other.
-        cfuse_decline(connection, UInt64(FUSE_CAP_ATOMIC_O_TRUNC))
+        unsafe cfuse_decline(connection, UInt64(FUSE_CAP_ATOMIC_O_TRUNC))
         // Answers go straight from memory, which was measured to be faster than pipes.
-        cfuse_decline(connection, UInt64(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE))
+        unsafe cfuse_decline(
+            connection, UInt64(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE))
         if !configuration.usesPageCache, !cfuse_direct_io_mmap_is_offered() {
             warn(
                 "this kernel (before 6.6) cannot map files that are read directly:"
@@ -98,7 +102,7 @@ public final class Session: @unchecked Sendable {
         fileSystem.mapsDirectFiles = !configuration.usesPageCache && cfuse_direct_io_mmap_is_offered()
         if !fileSystem.mapsDirectFiles {
             // The kernel holds the locks of all pages of a cached write; with one, no recall can wait for another's.
-            connection.pointee.max_write = UInt32(Page.size)
+            unsafe connection.pointee.max_write = UInt32(Page.size)
         }
         onReady()
     }
@@ -110,7 +114,7 @@ public enum SessionError: Error, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .loop(let error): "the connection to the kernel broke: \(String(cString: strerror(error)))"
+        case .loop(let error): "the connection to the kernel broke: \(errorText(error))"
         }
     }
 

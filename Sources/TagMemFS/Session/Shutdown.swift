@@ -6,6 +6,7 @@ import Synchronization
 ///
 /// A thread of its own waits for the signals. It first lets recalls that are in the kernel finish, while requests are
 /// still served; a recall that nobody answers any more would never return.
+@safe
 final class Shutdown: @unchecked Sendable {
     private let fileSystem: FileSystem
     private let session: OpaquePointer
@@ -21,7 +22,7 @@ final class Shutdown: @unchecked Sendable {
     /// To be made on the thread that will run the loop.
     init(fileSystem: FileSystem, session: OpaquePointer) {
         self.fileSystem = fileSystem
-        self.session = session
+        unsafe self.session = unsafe session
         loopThread = pthread_self()
     }
 
@@ -29,19 +30,19 @@ final class Shutdown: @unchecked Sendable {
 
     private static func signalSet() -> sigset_t {
         var set = sigset_t()
-        sigemptyset(&set)
-        for signal in signals { sigaddset(&set, signal) }
+        unsafe sigemptyset(&set)
+        for signal in signals { unsafe sigaddset(&set, signal) }
         return set
     }
 
     /// Blocks the signals in this thread and in those that it starts.
     static func blockSignals() {
         var set = signalSet()
-        pthread_sigmask(SIG_BLOCK, &set, nil)
+        unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
         var action = sigaction()
-        action.__sigaction_handler.sa_handler = { _ in }
+        unsafe action.__sigaction_handler.sa_handler = { _ in }
         // Without SA_RESTART: the wait is to end.
-        sigaction(wakeUp, &action, nil)
+        unsafe sigaction(wakeUp, &action, nil)
         signal(SIGPIPE, SIG_IGN)
     }
 
@@ -50,7 +51,7 @@ final class Shutdown: @unchecked Sendable {
     private func waitForSignal() {
         var set = Self.signalSet()
         var signal: Int32 = 0
-        while sigwait(&set, &signal) != 0 {}
+        while unsafe sigwait(&set, &signal) != 0 {}
         requested.store(true, ordering: .relaxed)
         fileSystem.directory.drain()
         fileSystem.faultLog.drain()
@@ -59,7 +60,7 @@ final class Shutdown: @unchecked Sendable {
             usleep(1000)
             waited += 1
         }
-        fuse_session_exit(session)
+        unsafe fuse_session_exit(session)
         pthread_kill(loopThread, Self.wakeUp)
     }
 }

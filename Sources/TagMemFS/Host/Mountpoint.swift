@@ -13,14 +13,14 @@ public struct Mountpoint: Sendable {
         self.path = path
         if let type = mountedType(at: path) {
             var status = stat()
-            let isStale = stat(path, &status) != 0 && errno == ENOTCONN
+            let isStale = unsafe stat(path, &status) != 0 && errno == ENOTCONN
             guard type == "fuse.\(Session.type)" else { throw .foreign(path, type: type) }
             guard isStale else { throw .alreadyMounted(path) }
             try Self.unmount(path)
             if let type = mountedType(at: path) { throw .foreign(path, type: type) }
         }
         var status = stat()
-        guard stat(path, &status) == 0 else { throw .unusable(given, errno) }
+        guard unsafe stat(path, &status) == 0 else { throw .unusable(given, errno) }
         guard status.st_mode & S_IFMT == S_IFDIR else { throw .unusable(given, ENOTDIR) }
     }
 
@@ -40,37 +40,31 @@ public struct Mountpoint: Sendable {
 
     /// Detaches the mount: as root by ourselves, as a user with fusermount3.
     private static func unmount(_ path: String) throws(MountpointError) {
-        if umount2(path, Int32(MNT_DETACH)) == 0 { return }
+        if unsafe umount2(path, Int32(MNT_DETACH)) == 0 { return }
         var process = pid_t()
-        let words = ["fusermount3", "-u", "-z", "--", path]
-        let arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
-        defer { for argument in arguments { free(argument) } }
-        let result = posix_spawnp(&process, "fusermount3", nil, nil, arguments, environ)
+        let result = unsafe withCStrings(["fusermount3", "-u", "-z", "--", path]) { arguments in
+            unsafe posix_spawnp(&process, "fusermount3", nil, nil, arguments, environ)
+        }
         guard result == 0 else { throw .stale(path, result) }
         var status: Int32 = 0
-        while waitpid(process, &status, 0) < 0, errno == EINTR {}
+        while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
         if status != 0 { throw .stale(path, EPERM) }
     }
 }
 
 private func realPath(_ path: String) -> String? {
-    guard let resolved = realpath(path, nil) else { return nil }
-    defer { free(resolved) }
-    return String(cString: resolved)
+    guard let resolved = unsafe realpath(path, nil) else { return nil }
+    defer { unsafe free(resolved) }
+    return unsafe String(cString: resolved)
 }
 
 /// The type of the topmost file system that is mounted at `path`, from /proc/self/mountinfo; nil if none is.
 private func mountedType(at path: String) -> String? {
-    guard let file = fopen("/proc/self/mountinfo", "re") else { return nil }
-    defer { fclose(file) }
-    var line: UnsafeMutablePointer<CChar>?
-    var capacity = 0
-    defer { free(line) }
+    guard let text = readHostFile("/proc/self/mountinfo", limit: 1 << 20) else { return nil }
     var type: String?
-    while getline(&line, &capacity, file) > 0 {
-        guard let line else { break }
+    for line in text.split(separator: "\n") {
         // 36 35 98:0 /root /mount/point options - type source superoptions
-        let fields = String(cString: line).split(separator: " ")
+        let fields = line.split(separator: " ")
         guard fields.count > 5, unescaped(fields[4]) == path, let dash = fields.firstIndex(of: "-"),
             dash + 1 < fields.count
         else { continue }
@@ -85,7 +79,9 @@ private func unescaped(_ field: Substring) -> String {
     var rest = field.utf8[...]
     while let byte = rest.popFirst() {
         let digits = rest.prefix(3)
-        if byte == UInt8(ascii: "\\"), digits.count == 3, let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 8) {
+        if byte == UInt8(ascii: "\\"), digits.count == 3,
+            let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 8)
+        {
             bytes.append(value)
             rest = rest.dropFirst(3)
         } else {
@@ -104,11 +100,11 @@ public enum MountpointError: Error, Equatable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .unusable(let path, let error): "\(path): \(String(cString: strerror(error)))"
+        case .unusable(let path, let error): "\(path): \(errorText(error))"
         case .alreadyMounted(let path): "\(path): a tagmemd is mounted there already"
         case .foreign(let path, let type): "\(path): a file system of type \(type) is mounted there"
         case .stale(let path, let error):
-            "\(path): the mount that a crash left behind cannot be taken away: \(String(cString: strerror(error)))"
+            "\(path): the mount that a crash left behind cannot be taken away: \(errorText(error))"
         }
     }
 }

@@ -14,14 +14,14 @@ public func logToSystemLog() { target.store(MessageTarget.systemLog.rawValue, or
 /// Says one line about something that the user should know and that stops nothing.
 public func warn(_ message: String) {
     if target.load(ordering: .relaxed) == MessageTarget.systemLog.rawValue {
-        withVaList([]) { arguments in
+        unsafe withVaList([]) { arguments in
             // A message is never a format.
-            vsyslog(LOG_DAEMON | LOG_WARNING, message.replacingPercents, arguments)
+            unsafe vsyslog(LOG_DAEMON | LOG_WARNING, message.replacingPercents, arguments)
         }
         return
     }
     let line = Array("tagmemd: \(message)\n".utf8)
-    _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    _ = unsafe line.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
 }
 
 extension String {
