@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -47,36 +46,6 @@ void cfuse_background_ready(int descriptor) {
 
 void cfuse_name_thread(const char *name) { prctl(PR_SET_NAME, name); }
 
-// The connection's number is the minor number of the mounted device. It is read from mountinfo: a stat of the mount
-// point would be a request that nobody serves yet.
-static int connection_number(const char *mountpoint) {
-    FILE *file = fopen("/proc/self/mountinfo", "re");
-    if (!file) return -1;
-    int found = -1;
-    char *line = NULL;
-    size_t capacity = 0;
-    while (getline(&line, &capacity, file) > 0) {
-        unsigned minor;
-        int at = 0;
-        if (sscanf(line, "%*d %*d %*u:%u %*s %n", &minor, &at) != 1 || at == 0) continue;
-        // Blanks, backslashes and newlines in the path are octal there.
-        const char *from = line + at, *to = mountpoint;
-        while (*from != ' ' && *from && *to) {
-            char c = *from++;
-            if (c == '\\' && from[0] && from[1] && from[2]) {
-                c = (char)((from[0] - '0') << 6 | (from[1] - '0') << 3 | (from[2] - '0'));
-                from += 3;
-            }
-            if (c != *to) break;
-            to++;
-        }
-        if (*from == ' ' && *to == 0) found = (int)minor; // the last one is on top
-    }
-    free(line);
-    fclose(file);
-    return found;
-}
-
 static _Noreturn void guard(const char *mountpoint, int abort_file) {
     sigset_t death;
     sigemptyset(&death);
@@ -91,11 +60,9 @@ static _Noreturn void guard(const char *mountpoint, int abort_file) {
     _exit(0);
 }
 
-int cfuse_start_guard(const char *mountpoint) {
+int cfuse_start_guard(const char *mountpoint, unsigned connection) {
     char path[64];
-    int number = connection_number(mountpoint);
-    if (number < 0) return -ENOENT;
-    snprintf(path, sizeof path, "/sys/fs/fuse/connections/%d/abort", number);
+    snprintf(path, sizeof path, "/sys/fs/fuse/connections/%u/abort", connection);
     pid_t parent = getpid();
     pid_t child = fork();
     if (child < 0) return -errno;

@@ -12,13 +12,14 @@ int cfuse_background(void);
 /// Lets the parent of a process in the background go, and detaches from the terminal.
 void cfuse_background_ready(int descriptor);
 
-/// Starts a process that aborts the connection of the file system at `mountpoint` when the calling thread dies.
+/// Starts a process that aborts the connection of this number, of the file system at `mountpoint`, when the calling
+/// thread dies.
 ///
 /// A daemon that is killed while it recalls a page sleeps in the kernel until the page is written back, which nobody
 /// does any more, and it holds the connection open meanwhile: neither it nor its clients could end. The guard breaks
 /// the circle. It ends with the calling thread, also if that ends in an orderly way; the abort then finds nothing to
 /// do. Call from the main thread, before other threads are started. Returns 0 or a negative errno.
-int cfuse_start_guard(const char *mountpoint);
+int cfuse_start_guard(const char *mountpoint, unsigned connection);
 
 /// Names the calling thread, as ps and gdb show it. At most 15 bytes.
 void cfuse_name_thread(const char *name);

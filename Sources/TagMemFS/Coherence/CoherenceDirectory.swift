@@ -32,6 +32,9 @@ final class CoherenceDirectory: Sendable {
     private struct State {
         var queue: [Waiter] = []
         var queuedBytes = 0
+        /// Fills among them, and how many there may be.
+        var queuedFills = 0
+        var maximumQueuedFills = Int.max
         var jobs: Deque<RecallJob> = []
         var isRecalling = false
         /// Jobs asked for so far.
@@ -67,6 +70,12 @@ final class CoherenceDirectory: Sendable {
             let bytes = claim.isWrite ? claim.footprint.count : 0
             guard state.queuedBytes + bytes <= Self.maximumQueuedBytes else {
                 return (.decided(.failed(.overloaded)), false)
+            }
+            if case .fill = claim.purpose {
+                guard state.queuedFills < state.maximumQueuedFills else {
+                    return (.decided(.failed(.overloaded)), false)
+                }
+                state.queuedFills += 1
             }
             counters.add(.requestsQueued)
             let waiter = Waiter(.claim(claim), bytes: bytes)
@@ -132,6 +141,10 @@ final class CoherenceDirectory: Sendable {
         }
         if recalls { wakeRecaller() }
     }
+
+    /// Refuses fills when so many wait already. They may be background requests, of which the kernel has a limited
+    /// number, and write-backs, which they wait for, need one of those.
+    func limitQueuedFills(to count: Int) { state.withLock { $0.maximumQueuedFills = count } }
 
     // MARK: Open files
 
@@ -208,6 +221,9 @@ final class CoherenceDirectory: Sendable {
             if let grant = decide(waiter, &state) {
                 waiter.grant = grant
                 state.queuedBytes -= waiter.bytes
+                if case .claim(let claim) = waiter.condition, case .fill = claim.purpose {
+                    state.queuedFills -= 1
+                }
                 ready.append(waiter)
             } else {
                 if case .claim(let claim) = waiter.condition { wantLines(of: claim, &state) }

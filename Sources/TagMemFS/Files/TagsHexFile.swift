@@ -19,8 +19,9 @@ final class TagsHexFile: MemoryFile, @unchecked Sendable {
     }
 
     override func validate(_ bytes: UnsafeRawBufferPointer) throws(FileError) {
-        for unsafebyte in unsafe bytes where byte != UInt8(ascii: "\n") && HexDigit.value(of: byte) == nil {
-            throw .invalid
+        for index in bytes.indices {
+            let byte = unsafe bytes[index]
+            if byte != UInt8(ascii: "\n"), HexDigit.value(of: byte) == nil { throw .invalid }
         }
     }
 

@@ -11,13 +11,13 @@ public struct Mountpoint: Sendable {
     public init(_ given: String) throws(MountpointError) {
         let path = try Self.canonical(given)
         self.path = path
-        if let type = mountedType(at: path) {
+        if let type = MountedFileSystem(at: path)?.type {
             var status = stat()
             let isStale = unsafe stat(path, &status) != 0 && errno == ENOTCONN
             guard type == "fuse.\(Session.type)" else { throw .foreign(path, type: type) }
             guard isStale else { throw .alreadyMounted(path) }
             try Self.unmount(path)
-            if let type = mountedType(at: path) { throw .foreign(path, type: type) }
+            if let type = MountedFileSystem(at: path)?.type { throw .foreign(path, type: type) }
         }
         var status = stat()
         guard unsafe stat(path, &status) == 0 else { throw .unusable(given, errno) }
@@ -58,19 +58,29 @@ private func realPath(_ path: String) -> String? {
     return unsafe String(cString: resolved)
 }
 
-/// The type of the topmost file system that is mounted at `path`, from /proc/self/mountinfo; nil if none is.
-private func mountedType(at path: String) -> String? {
-    guard let text = readHostFile("/proc/self/mountinfo", limit: 1 << 20) else { return nil }
-    var type: String?
-    for line in text.split(separator: "\n") {
-        // 36 35 98:0 /root /mount/point options - type source superoptions
-        let fields = line.split(separator: " ")
-        guard fields.count > 5, unescaped(fields[4]) == path, let dash = fields.firstIndex(of: "-"),
-            dash + 1 < fields.count
-        else { continue }
-        type = String(fields[dash + 1])
+/// A file system that is mounted somewhere.
+struct MountedFileSystem {
+    /// As after `mount -t`.
+    let type: String
+    /// `major:minor`. For FUSE the minor number is the connection's under /sys/fs/fuse/connections.
+    let device: String
+
+    /// The topmost file system at `path`, from /proc/self/mountinfo; nil if none is mounted there. A stat would be a
+    /// request to that file system.
+    init?(at path: String) {
+        guard let text = readHostFile("/proc/self/mountinfo", limit: 1 << 20) else { return nil }
+        var found: (type: String, device: String)?
+        for line in text.split(separator: "\n") {
+            // 36 35 98:0 /root /mount/point options - type source superoptions
+            let fields = line.split(separator: " ")
+            guard fields.count > 5, unescaped(fields[4]) == path, let dash = fields.firstIndex(of: "-"),
+                dash + 1 < fields.count
+            else { continue }
+            found = (String(fields[dash + 1]), String(fields[2]))
+        }
+        guard let found else { return nil }
+        (type, device) = found
     }
-    return type
 }
 
 /// mountinfo writes blanks and backslashes as three octal digits.

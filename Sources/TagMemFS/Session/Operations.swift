@@ -90,8 +90,10 @@ private func replyAttributes(_ request: fuse_req_t, _ node: NodeID) {
 /// The open file that a request names.
 private func file(_ info: UnsafeMutablePointer<fuse_file_info>) -> OpenFile {
     // SAFETY: `fh` is what `open` retained, and the kernel names it only until `release`.
-    unsafe Unmanaged<OpenFile>.fromOpaque(UnsafeRawPointer(bitPattern: UInt(info.pointee.fh))!)
-        .takeUnretainedValue()
+    guard let handle = unsafe UnsafeRawPointer(bitPattern: UInt(info.pointee.fh)) else {
+        preconditionFailure("a request without its open file")
+    }
+    return unsafe Unmanaged<OpenFile>.fromOpaque(handle).takeUnretainedValue()
 }
 
 private func addFileOperations(_ operations: inout fuse_lowlevel_ops) {

@@ -53,17 +53,35 @@ public final class Session: @unchecked Sendable {
             throw SessionError.Explained()
         }
         if !configuration.usesPageCache { unsafe cfuse_allow_direct_io_mmap(session) }
-        let guarded = unsafe cfuse_start_guard(configuration.mountpoint)
-        if guarded != 0 { warn("no guard against a killed daemon: \(errorText(-guarded))") }
+        if let mounted = MountedFileSystem(at: configuration.mountpoint) { prepare(mounted) }
         let shutdown = unsafe Shutdown(fileSystem: fileSystem, session: session)
         shutdown.start()
         unsafe fileSystem.recaller.start(fileSystem.directory, session: session)
-        let result = unsafe cfuse_session_loop(session, UInt32(max(2, sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
+        let result = unsafe cfuse_session_loop(session, Self.threadCount)
         fileSystem.directory.drain()
         fileSystem.faultLog.drain()
         unsafe fuse_session_unmount(session)
         // 0: unmounted from outside; positive: a signal. The rest is a broken connection.
         if result < 0, !shutdown.wasRequested { throw SessionError.loop(-result) }
+    }
+
+    /// As many threads as processors serve best; two at least, so that one can serve what another waits for.
+    private static var threadCount: UInt32 {
+        let processors = sysconf(Int32(_SC_NPROCESSORS_ONLN))
+        // The thread that recalls copies too, on behalf of requests that waited.
+        return UInt32(min(max(2, processors), LineState.maximumReaders - 1))
+    }
+
+    /// What needs the mount's device.
+    private func prepare(_ mounted: MountedFileSystem) {
+        let minor = mounted.device.split(separator: ":").last.flatMap { UInt32($0) } ?? 0
+        let result = unsafe cfuse_start_guard(configuration.mountpoint, minor)
+        if result != 0 { warn("no guard against a killed daemon: \(errorText(-result))") }
+        // The kernel lets FUSE files have few dirty pages and writes back all others at once, as behind a slow disk.
+        // This one is memory: stores to mapped pages are to cost what they cost on tmpfs. Only root may say so.
+        let settings = "/sys/class/bdi/\(mounted.device)/"
+        writeHostFile(settings + "strict_limit", "0")
+        writeHostFile(settings + "max_ratio", "100")
     }
 
     private func makeSession() throws(SessionError.Explained) -> OpaquePointer {
@@ -81,11 +99,27 @@ public final class Session: @unchecked Sendable {
         return unsafe session
     }
 
+    private static let backgroundPlacesNeeded: UInt32 = 4096
+
+    /// How many background requests the kernel lets this process have.
+    private func backgroundPlaces() -> UInt32 {
+        if geteuid() == 0 { return UInt32(UInt16.max) }
+        let limit = readHostFile("/sys/module/fuse/parameters/max_user_bgreq", limit: 32)
+        return limit.flatMap { UInt32($0.split(separator: "\n").first ?? "") } ?? 0
+    }
+
     /// Says which of the kernel's capabilities are used. Called by libfuse during INIT.
     func negotiate(_ connection: UnsafeMutablePointer<fuse_conn_info>) {
-        // A background request can wait here for a page to be written back, and the write-back for a place among the
-        // background requests: only write-backs are let in the background.
-        unsafe cfuse_decline(connection, UInt64(FUSE_CAP_ASYNC_READ))
+        // A background request can wait here for a page that is to be written back, and write-backs are background
+        // requests too: those that wait are kept to a part of the places there are.
+        let places = backgroundPlaces()
+        if places >= Self.backgroundPlacesNeeded {
+            unsafe connection.pointee.max_background = places
+            fileSystem.directory.limitQueuedFills(to: Int(places) / 2)
+        } else {
+            unsafe cfuse_decline(connection, UInt64(FUSE_CAP_ASYNC_READ))
+        }
+        // Asynchronous direct requests would wait in the background too, and their number has no such limit.
         unsafe cfuse_decline(connection, UInt64(FUSE_CAP_ASYNC_DIO))
         // Nothing here changes behind the kernel's back but what recalls tell it.
         unsafe cfuse_decline(connection, UInt64(FUSE_CAP_AUTO_INVAL_DATA))
