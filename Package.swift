@@ -43,12 +43,17 @@ let package = Package(
             ],
             swiftSettings: strict),
 
-        // What several test targets share.
+        // Tests: a target per module, what they share, and an end-to-end target that mounts.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
-
-        // Fixtures are found beside the tests' source: no resource bundle, no Foundation.
         .testTarget(
             name: "TagMemCoreTests", dependencies: ["TagMemCore", "TestSupport"], exclude: ["Fixtures"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TagMemFSTests", dependencies: ["TagMemFS", "TagMemCore", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "tagmemdTests", dependencies: ["tagmemd", "TestSupport"], swiftSettings: strict),
+        .executableTarget(name: "tagmem-client", path: "Tests/Client"),
+        .testTarget(
+            name: "EndToEndTests", dependencies: ["tagmemd", "tagmem-client", "TestSupport"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

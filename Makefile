@@ -1,0 +1,53 @@
+# make demo   what the device does, with the usual tools, on a temporary mount
+# make test   all tests
+#
+# Both install what is missing (with apt-get). The others: bench, asan, tsan, stress, format, lint, install, clean.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+
+PREFIX ?= /usr/local
+SANITIZED_TESTS := --no-parallel
+
+.PHONY: build demo test bench asan tsan stress format lint install clean dependencies
+
+# The Swift library goes into the program: it then needs libfuse3 and the C library alone.
+build: dependencies
+	swift build -c release --product tagmemd --static-swift-stdlib
+
+demo: build
+	Scripts/demo .build/release/tagmemd
+
+test: dependencies
+	swift build --build-tests
+	swift test --skip-build
+
+bench: build
+	Benchmarks/run
+
+asan: dependencies
+	swift test --sanitize=address --scratch-path .build-asan $(SANITIZED_TESTS)
+
+tsan: dependencies
+	TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/tsan.supp" swift test --sanitize=thread --scratch-path .build-tsan $(SANITIZED_TESTS)
+
+# SECONDS of all kinds of access to the same few pages, checked against a model.
+stress: build
+	swift build -c release --product tagmem-client
+	Scripts/stress .build/release $(or $(SECONDS_EACH),60)
+
+format:
+	swift format -i -r Package.swift Sources Tests
+
+lint:
+	swift format lint --strict -r Package.swift Sources Tests
+
+install: build
+	install -D -m 0755 .build/release/tagmemd $(DESTDIR)$(PREFIX)/bin/tagmemd
+
+clean:
+	rm -rf .build .build-asan .build-tsan Benchmarks/.build
+
+dependencies:
+	@Scripts/install-dependencies
