@@ -14,7 +14,7 @@ SANITIZED_TESTS := --no-parallel
 
 # The Swift library goes into the program: it then needs libfuse3 and the C library alone.
 build: dependencies
-	swift build -c release --product tagmemd --static-swift-stdlib
+	swift build -c release --product tagmemd --static-swift-stdlib -Xlinker -s
 
 demo: build
 	Scripts/demo .build/release/tagmemd

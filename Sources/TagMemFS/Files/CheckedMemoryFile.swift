@@ -14,9 +14,10 @@ class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
         Options(isDirect: fileSystem.mapsDirectFiles, reportsClose: closeCanReport)
     }
 
-    /// Whether an asynchronous fault can be due when this descriptor is closed. One that only reads, opened while loads
-    /// fault at once, has none of its own unless the mode changes meanwhile; the view's next report has it then.
-    var closeCanReport: Bool { isWritable || object.mode == .async }
+    /// Whether `close` is to report an asynchronous fault. The kernel wants to know when a file is opened, and a close
+    /// that asks costs a round trip: so it is asked for only while faults can be asynchronous. A descriptor that was
+    /// open before reports with `fsync`; what it leaves is reported by the view's next one.
+    var closeCanReport: Bool { object.mode == .async || object.mode == .asymm }
 
     /// Where an access first touches a granule of another tag.
     private struct Mismatch {
