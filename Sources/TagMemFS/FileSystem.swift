@@ -1,6 +1,5 @@
 import CFuse
 import Glibc
-import Synchronization
 import TagMemCore
 
 /// The mounted device: its memory, its tree of files, and what they share.
@@ -21,7 +20,7 @@ final class FileSystem: @unchecked Sendable {
 
     private let owner: (user: uid_t, group: gid_t)
     private let mountTime: timespec
-    private let overrides = Mutex<[NodeID: AttributeOverride]>([:])
+    private let overrides = Guarded<[NodeID: AttributeOverride]>([:])
 
     /// What chmod, chown and utimens changed.
     private struct AttributeOverride {

@@ -1,5 +1,4 @@
 import DequeModule
-import Synchronization
 import TagMemCore
 
 /// Keeps the aliases of memory coherent: a page of memory is cached by the kernel through at most one alias.
@@ -22,7 +21,7 @@ final class CoherenceDirectory: Sendable {
     private let counters: Counters
     /// The object whose aliases name lines by their physical address.
     private let physical: ObjectAliases
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     /// Tells the recall thread of work. Set once before requests are served.
     private let wakeRecaller: @Sendable () -> Void
 

@@ -1,6 +1,5 @@
 import CFuse
 import Glibc
-import Synchronization
 
 /// The thread that recalls pages from the kernel.
 ///

@@ -1,6 +1,5 @@
 import CFuse
 import Glibc
-import Synchronization
 
 /// `faults`: the log of tag check faults, from the oldest line that is kept.
 ///
@@ -8,7 +7,7 @@ import Synchronization
 /// for what has been dropped is moved on to the oldest line.
 final class FaultsFile: OpenFile, FaultWatcher, @unchecked Sendable {
     private let log: FaultLog
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     private struct State {
         /// The log's position of the file's offset 0, for this reader.
@@ -85,7 +84,7 @@ private struct PollHandle: Sendable {
 /// `faults_pipe`: the same lines, each read once. A read waits for a line.
 final class FaultsPipeFile: OpenFile, FaultWatcher, @unchecked Sendable {
     private let log: FaultLog
-    private let pollHandle = unsafe Mutex(PollHandle())
+    private let pollHandle = unsafe Guarded(PollHandle())
 
     init(node: NodeID, log: FaultLog) {
         self.log = log
@@ -126,7 +125,7 @@ private final class PipeReadRequest: PipeRead, @unchecked Sendable {
     let waits: Bool
     let identity: OpaquePointer
     private let log: FaultLog
-    private let reply: Mutex<ReplySlot>
+    private let reply: Guarded<ReplySlot>
 
     private struct ReplySlot: ~Copyable {
         var reply: Reply?
@@ -137,7 +136,7 @@ private final class PipeReadRequest: PipeRead, @unchecked Sendable {
         self.waits = waits
         self.log = log
         unsafe identity = unsafe reply.handle
-        self.reply = Mutex(ReplySlot(reply: consume reply))
+        self.reply = Guarded(ReplySlot(reply: consume reply))
     }
 
     func start() {

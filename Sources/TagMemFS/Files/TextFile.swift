@@ -1,9 +1,8 @@
-import Synchronization
 import TagMemCore
 
 /// A file whose text is made when it is read from its beginning.
 class TextFile: OpenFile, @unchecked Sendable {
-    private let text = Mutex<[UInt8]>([])
+    private let text = Guarded<[UInt8]>([])
 
     func makeText() -> String { "" }
 

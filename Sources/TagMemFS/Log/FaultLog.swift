@@ -1,5 +1,4 @@
 import Glibc
-import Synchronization
 import TagMemCore
 
 /// The tag check faults: a bounded ring of lines, as a stream of bytes whose old part is dropped.
@@ -10,7 +9,7 @@ final class FaultLog: Sendable {
     static let capacity = 1 << 20
 
     private let counters: Counters
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     private struct State {
         /// The stream's bytes from `start` on; cut at a line's beginning when it grows too long.

@@ -22,7 +22,7 @@ final class RefusedFaults: Sendable {
     private static let retryWindow = 200_000_000
     private static let capacity = 64
 
-    private let entries = Mutex<[Entry]>([])
+    private let entries = Guarded<[Entry]>([])
     /// Whether there are none, so that pages that are handed out cost no lock.
     private let isEmpty = Atomic(true)
 
