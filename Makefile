@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := build
 
 PREFIX ?= /usr/local
-SANITIZED_TESTS := --no-parallel
+STRESS_SECONDS ?= 30
 
 .PHONY: build demo test bench asan tsan stress format lint install clean dependencies
 
@@ -25,17 +25,21 @@ test: dependencies
 
 bench: build
 	Benchmarks/run
+	swift run -c release --package-path Benchmarks/Core core-bench
 
+# The sanitizers: all tests but those that mount, then a stressed mount.
 asan: dependencies
-	swift test --sanitize=address --scratch-path .build-asan $(SANITIZED_TESTS)
+	swift test --sanitize=address --scratch-path .build-asan --skip EndToEndTests
+	Scripts/stress .build-asan/debug $(STRESS_SECONDS)
 
 tsan: dependencies
-	TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/tsan.supp" swift test --sanitize=thread --scratch-path .build-tsan $(SANITIZED_TESTS)
+	swift test --sanitize=thread --scratch-path .build-tsan --skip EndToEndTests
+	Scripts/stress .build-tsan/debug $(STRESS_SECONDS)
 
-# SECONDS of all kinds of access to the same few pages, checked against a model.
+# STRESS_SECONDS a mode of all kinds of access to the same few pages, checked against a model.
 stress: build
 	swift build -c release --product tagmem-client
-	Scripts/stress .build/release $(or $(SECONDS_EACH),60)
+	Scripts/stress .build/release $(STRESS_SECONDS)
 
 format:
 	swift format -i -r Package.swift Sources Tests

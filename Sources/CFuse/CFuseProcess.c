@@ -34,6 +34,7 @@ int cfuse_background(void) {
 }
 
 void cfuse_background_ready(int descriptor) {
+    if (chdir("/") != 0) perror("tagmemd: /"); // keep no directory of the user's busy
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null >= 0) {
         for (int fd = 0; fd <= 2; fd++) dup2(null, fd);

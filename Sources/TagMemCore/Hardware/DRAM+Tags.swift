@@ -61,7 +61,7 @@ extension DRAM {
     /// Checks every granule that `count` bytes at `address` touch against `tag`.
     ///
     /// - Returns: the address of the first byte accessed that lies in a mismatching granule, or nil if all match.
-    ///   Arm ARM: `AArch64.CheckTag`. Speed: vector code, 64 tag bytes (2 KiB of data) at a time.
+    ///   Arm ARM: `AArch64.CheckTag`. Speed: vector code, 512 tag bytes (16 KiB of data) at a time.
     public func firstMismatch(of tag: AddressTag, at address: PhysicalAddress, count: Int) -> PhysicalAddress?
     {
         guard count > 0 else { return nil }
@@ -78,7 +78,7 @@ extension DRAM {
         let skipsHigh = endGranule % 2 == 1
         var index = 0
         while index < byteCount {
-            let blockEnd = index == 0 ? 1 : min(index + 64, byteCount - 1)
+            let blockEnd = index == 0 ? 1 : min(index + 512, byteCount - 1)
             if index == 0 || index == byteCount - 1 {
                 var difference = unsafe tags.load(fromByteOffset: index, as: UInt8.self) ^ pattern
                 if index == 0, skipsLow { difference &= 0xf0 }
