@@ -27,7 +27,7 @@ final class FaultsFile: OpenFile, FaultWatcher, @unchecked Sendable {
     ) {
         if isFill { return reply.error(.notSupported) }
         guard let offset = Int(exactly: offset), offset < Int.max / 2 else {
-            return reply.bytes([]).ignored()
+            return reply.endOfFile()
         }
         let bytes = state.withLock { state in
             let (position, bytes) = log.read(at: offset + state.shift, size: size)

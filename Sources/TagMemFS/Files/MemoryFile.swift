@@ -90,7 +90,7 @@ class MemoryFile: OpenFile, @unchecked Sendable {
                     throw footprint.stop ?? .invalid
                 }
             } else if count == 0 {
-                if footprint.stop == .pastEnd || size == 0 { return reply.bytes([]).ignored() }
+                if footprint.stop == .pastEnd || size == 0 { return reply.endOfFile() }
                 throw footprint.stop ?? .invalid
             }
             let purpose: Claim.Purpose = isFill ? .fill(pages: (size - 1) / Int(Page.size) + 1) : .read
@@ -108,7 +108,7 @@ class MemoryFile: OpenFile, @unchecked Sendable {
         }
     }
 
-    fileprivate func finishRead(_ reply: consuming Reply, _ access: MemoryAccess, _ grant: Grant) {
+    func finishRead(_ reply: consuming Reply, _ access: MemoryAccess, _ grant: Grant) {
         switch grant {
         case .failed(let error):
             reply.error(error)
@@ -169,7 +169,7 @@ class MemoryFile: OpenFile, @unchecked Sendable {
         }
     }
 
-    fileprivate func finishWrite(
+    func finishWrite(
         _ reply: consuming Reply, _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess, _ grant: Grant
     ) {
         switch grant {
@@ -195,74 +195,6 @@ class MemoryFile: OpenFile, @unchecked Sendable {
         }
         reply.offset(max(offset, next / scale))
     }
-
-    // MARK: Copying
-
-    /// Answers with the first `count` bytes of a footprint, straight from memory.
-    func replyMemory(_ reply: consuming Reply, _ footprint: Footprint, count: Int) {
-        if footprint.pieces.count == 1, case .memory(let address, let size) = footprint.pieces[0] {
-            let length = min(size, count)
-            return unsafe reply.memory(
-                UnsafeRawBufferPointer(start: dram.pointer(to: address, count: length), count: length))
-        }
-        var answer: Reply? = consume reply
-        unsafe withUnsafeTemporaryAllocation(
-            of: iovec.self, capacity: footprint.pieces.count + count / Zeros.size + 1
-        ) { parts in
-            var used = 0
-            var left = count
-            for index in footprint.pieces.indices where left > 0 {
-                switch footprint.pieces[index] {
-                case .memory(let address, let size):
-                    let length = min(size, left)
-                    unsafe parts[used] = unsafe iovec(
-                        iov_base: dram.pointer(to: address, count: length), iov_len: length)
-                    used += 1
-                    left -= length
-                case .zeros(let size):
-                    var zeros = min(size, left)
-                    left -= zeros
-                    while zeros > 0 {
-                        let length = min(zeros, Zeros.size)
-                        unsafe parts[used] = unsafe iovec(iov_base: Zeros.bytes, iov_len: length)
-                        used += 1
-                        zeros -= length
-                    }
-                }
-            }
-            guard let reply = answer.take() else { return }
-            unsafe reply.memory(UnsafeBufferPointer(rebasing: parts[..<used]))
-        }
-    }
-
-    /// Copies bytes to the pieces of a footprint, in order, as far as both reach.
-    func copy(_ bytes: UnsafeRawBufferPointer, to footprint: Footprint) {
-        var position = 0
-        for index in footprint.pieces.indices where position < bytes.count {
-            let length = min(footprint.pieces[index].count, bytes.count - position)
-            if case .memory(let address, _) = footprint.pieces[index] {
-                unsafe dram.write(
-                    UnsafeRawBufferPointer(rebasing: bytes[position..<(position + length)]), to: address)
-            }
-            position += length
-        }
-    }
-}
-
-extension Bool {
-    /// For replies whose reader may be gone, which changes nothing.
-    func ignored() {}
-}
-
-/// A page of zeros, for what reads as zero without being memory.
-enum Zeros {
-    static let size = 1 << 16
-    // SAFETY: never written, never freed.
-    nonisolated(unsafe) static let bytes: UnsafeMutableRawPointer = {
-        let bytes = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 4096)
-        unsafe bytes.initializeMemory(as: UInt8.self, repeating: 0, count: size)
-        return unsafe bytes
-    }()
 }
 
 /// A request on memory, resolved.
@@ -276,48 +208,4 @@ struct MemoryAccess {
     let count: Int
     /// Bytes that the request asked for.
     let requested: Int
-}
-
-/// A read that waits for its turn.
-private final class DeferredRead: DeferredOperation, @unchecked Sendable {
-    private let file: MemoryFile
-    private var reply: Reply?
-    private let access: MemoryAccess
-
-    init(_ file: MemoryFile, _ reply: consuming Reply, _ access: MemoryAccess) {
-        self.file = file
-        self.reply = consume reply
-        self.access = access
-    }
-
-    func run(_ grant: Grant) {
-        guard let reply = reply.take() else { return }
-        file.finishRead(reply, access, grant)
-    }
-}
-
-/// A write that waits for its turn, with its bytes.
-private final class DeferredWrite: DeferredOperation, @unchecked Sendable {
-    private let file: MemoryFile
-    private var reply: Reply?
-    private let bytes: [UInt8]
-    private let access: MemoryAccess
-
-    init(
-        _ file: MemoryFile, _ reply: consuming Reply, _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess
-    ) {
-        self.file = file
-        self.reply = consume reply
-        self.bytes = unsafe Array(bytes)
-        self.access = access
-    }
-
-    func run(_ grant: Grant) {
-        guard let reply = reply.take() else { return }
-        var answer: Reply? = consume reply
-        unsafe bytes.withUnsafeBytes { bytes in
-            guard let reply = answer.take() else { return }
-            unsafe file.finishWrite(reply, bytes, access, grant)
-        }
-    }
 }

@@ -51,7 +51,7 @@ final class ModeFile: ControlFile, @unchecked Sendable {
 
     override func set(_ word: String, _ reply: consuming Reply, count: Int) {
         guard let mode = TagCheckMode(name: word) else { return reply.error(.invalid) }
-        directory.changeMode(of: aliases, to: mode, then: DeferredWritten(reply, count: count))
+        directory.changeMode(of: aliases, to: mode, then: DeferredReply(reply) { $0.written(count) })
     }
 }
 
@@ -70,21 +70,5 @@ final class TfsrFile: ControlFile, @unchecked Sendable {
         guard word == "0" else { return reply.error(.invalid) }
         aliases.object.hasAsynchronousFault = false
         reply.written(count)
-    }
-}
-
-/// The answer to a write that waits.
-private final class DeferredWritten: DeferredOperation, @unchecked Sendable {
-    private var reply: Reply?
-    private let count: Int
-
-    init(_ reply: consuming Reply, count: Int) {
-        self.reply = consume reply
-        self.count = count
-    }
-
-    func run(_ grant: Grant) {
-        guard let reply = reply.take() else { return }
-        if case .failed(let error) = grant { reply.error(error) } else { reply.written(count) }
     }
 }

@@ -49,6 +49,11 @@ struct Reply: ~Copyable, @unchecked Sendable {
         return result == 0
     }
 
+    consuming func endOfFile() {
+        unsafe fuse_reply_buf(request, nil, 0)
+        discard self
+    }
+
     /// Answers with `count` bytes straight from where they are.
     consuming func memory(_ bytes: UnsafeRawBufferPointer) {
         unsafe fuse_reply_buf(request, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
