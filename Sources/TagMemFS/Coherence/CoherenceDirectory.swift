@@ -63,7 +63,6 @@ final class CoherenceDirectory: Sendable {
             if let grant = decide(claim) { return (.decided(grant), false) }
             if state.isDraining { return (.decided(.failed(.unmounting)), false) }
             if case .fill(let pages) = claim.purpose, pages > 1 {
-                counters.add(.readaheadRefusals)
                 return (.decided(.failed(.readaheadRefused)), false)
             }
             let bytes = claim.isWrite ? claim.footprint.count : 0

@@ -110,16 +110,14 @@ class MemoryFile: OpenFile, @unchecked Sendable {
 
     func finishRead(_ reply: consuming Reply, _ access: MemoryAccess, _ grant: Grant) {
         switch grant {
+        case .failed(.readaheadRefused):
+            refuseReadahead(reply, access)
         case .failed(let error):
             reply.error(error)
         case .mismatch(let address, let mode):
-            if access.count <= Int(Page.size) {
-                refuse(access, at: address, mode: mode, thread: reply.thread)
-                reply.error(.tagCheckFault)
-            } else {
-                fileSystem.counters.add(.readaheadRefusals)
-                reply.error(.readaheadRefused)
-            }
+            if access.count > Int(Page.size) { return refuseReadahead(reply, access) }
+            refuse(access, at: address, mode: mode, thread: reply.thread)
+            reply.error(.tagCheckFault)
         case .granted(let mode):
             if access.claim.handsOut, access.claim.checkedTag != nil {
                 fileSystem.refusedFaults.forget(thread: reply.thread)
@@ -127,6 +125,14 @@ class MemoryFile: OpenFile, @unchecked Sendable {
             answer(reply, access, mode: mode)
             directory.end(access.claim)
         }
+    }
+
+    /// The kernel comes back for the pages of a batch one by one, which says which of them is meant.
+    private func refuseReadahead(_ reply: consuming Reply, _ access: MemoryAccess) {
+        fileSystem.counters.add(.readaheadRefusals)
+        fileSystem.refusedFaults.batchWasRefused(
+            thread: reply.thread, node: node, offset: access.offset, count: access.count)
+        reply.error(.readaheadRefused)
     }
 
     override func write(

@@ -4,18 +4,26 @@ import TagMemCore
 
 /// Tells a fault on a mapping from the kernel's retries of the same one.
 ///
-/// One access to a page that is refused makes the kernel read the page twice (it drops the mmap lock for the first
-/// read and faults again under it: mm/filemap.c, `filemap_fault`), and once more before, by readahead of a single page,
-/// where it does not have the page's folio yet. All come from one thread, with nothing of that page read in between.
+/// One access to a page that is refused makes the kernel read it several times, all from one thread (mm/filemap.c,
+/// `filemap_fault`; arch/x86/mm/fault.c, `do_user_addr_fault`):
+///
+/// - it does not have the page's folio: a batch of readahead, or a single page of it, and two reads (it drops the lock
+///   for the first, and faults again under it);
+/// - it has the folio, because the page was refused before: three reads (the first under the lock of the mapping, the
+///   second and the third under that of the address space).
+///
 /// Thread-safe.
 final class RefusedFaults: Sendable {
     private struct Entry {
         let thread: Int32
         let node: NodeID
-        let offset: UInt64
+        /// The page, or the pages of the batch.
+        let offsets: Range<UInt64>
+        /// Whether this is a refused batch: the reads of one of its pages follow.
+        let isBatch: Bool
         /// Reads that still belong to the fault.
-        var retries: Int
-        var time: Int
+        let retries: Int
+        let time: Int
     }
 
     /// Retries follow at once; what comes later than this is the program's next access.
@@ -29,26 +37,33 @@ final class RefusedFaults: Sendable {
     /// Whether this refused read of a page begins a new fault.
     func isNew(thread: Int32, node: NodeID, offset: UInt64) -> Bool {
         let now = monotonicNanoseconds()
-        isEmpty.store(false, ordering: .relaxed)
-        return entries.withLock { entries in
-            if let index = entries.firstIndex(where: { $0.thread == thread }) {
-                let entry = entries.remove(at: index)
-                if entry.node == node, entry.offset == offset {
-                    if entry.retries > 0, now - entry.time < Self.retryWindow {
-                        entries.append(
-                            Entry(
-                                thread: thread, node: node, offset: offset, retries: entry.retries - 1,
-                                time: now))
-                        return false
-                    }
-                    // The kernel has the folio since the last fault: no readahead comes before the two reads.
-                    entries.append(Entry(thread: thread, node: node, offset: offset, retries: 1, time: now))
-                    return true
+        return withEntry(of: thread) { entry in
+            var isNew = true
+            var retries = 2
+            if let last = entry, last.node == node, last.offsets.contains(offset),
+                now - last.time < Self.retryWindow
+            {
+                if last.isBatch {
+                    retries = 1
+                } else if last.retries > 0 {
+                    isNew = false
+                    retries = last.retries - 1
                 }
             }
-            if entries.count == Self.capacity { entries.removeFirst() }
-            entries.append(Entry(thread: thread, node: node, offset: offset, retries: 2, time: now))
-            return true
+            entry = Entry(
+                thread: thread, node: node, offsets: offset..<(offset + Page.size), isBatch: false, retries: retries,
+                time: now)
+            return isNew
+        }
+    }
+
+    /// A batch of readahead was refused.
+    func batchWasRefused(thread: Int32, node: NodeID, offset: UInt64, count: Int) {
+        let now = monotonicNanoseconds()
+        withEntry(of: thread) { entry in
+            entry = Entry(
+                thread: thread, node: node, offsets: offset..<(offset + UInt64(count)), isBatch: true, retries: 0,
+                time: now)
         }
     }
 
@@ -58,6 +73,18 @@ final class RefusedFaults: Sendable {
         entries.withLock { entries in
             entries.removeAll { $0.thread == thread }
             if entries.isEmpty { isEmpty.store(true, ordering: .relaxed) }
+        }
+    }
+
+    /// Calls `body` with what a thread was refused last, and keeps what `body` makes of it.
+    private func withEntry<Result>(of thread: Int32, _ body: (inout Entry?) -> Result) -> Result {
+        isEmpty.store(false, ordering: .relaxed)
+        return entries.withLock { entries in
+            var entry = entries.firstIndex { $0.thread == thread }.map { entries.remove(at: $0) }
+            let result = body(&entry)
+            if entries.count == Self.capacity { entries.removeFirst() }
+            if let entry { entries.append(entry) }
+            return result
         }
     }
 }
