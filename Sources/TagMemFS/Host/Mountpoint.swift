@@ -12,8 +12,9 @@ public struct Mountpoint: Sendable {
         let path = try Self.canonical(given)
         self.path = path
         if let type = MountedFileSystem(at: path)?.type {
-            var status = stat()
-            let isStale = unsafe stat(path, &status) != 0 && errno == ENOTCONN
+            // Attributes may be cached; what df shows never is.
+            var statistics = statvfs()
+            let isStale = unsafe statvfs(path, &statistics) != 0 && errno == ENOTCONN
             guard type == "fuse.\(Session.type)" else { throw .foreign(path, type: type) }
             guard isStale else { throw .alreadyMounted(path) }
             try Self.unmount(path)
