@@ -21,15 +21,15 @@ final class CoherenceDirectory: Sendable {
     private let dram: DRAM
     private let counters: Counters
     /// The object whose aliases name lines by their physical address.
-    private let physical: ObjectAliases
-    private let state = Mutex(State())
+    let physical: ObjectAliases
+    let state = Mutex(State())
     /// Tells the recall thread of work. Set once before requests are served.
     private let wakeRecaller: @Sendable () -> Void
 
     /// Bytes of waiting writes that are kept at most; further ones are refused.
     static let maximumQueuedBytes = 64 << 20
 
-    private struct State {
+    struct State {
         var queue: [Waiter] = []
         var queuedBytes = 0
         /// Fills among them, and how many there may be.
