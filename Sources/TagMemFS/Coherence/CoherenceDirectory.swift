@@ -216,10 +216,12 @@ final class CoherenceDirectory: Sendable {
         }
         var ready: [Waiter] = []
         var waiting: [Waiter] = []
+        var modeWasChanged = false
         let before = state.sequence
         for waiter in state.queue {
             if let grant = decide(waiter, &state) {
                 waiter.grant = grant
+                if case .modeChange = waiter.condition { modeWasChanged = true }
                 state.queuedBytes -= waiter.bytes
                 if case .claim(let claim) = waiter.condition, case .fill = claim.purpose {
                     state.queuedFills -= 1
@@ -232,7 +234,8 @@ final class CoherenceDirectory: Sendable {
         }
         state.queue = waiting
         if state.sequence != before { wakeRecaller() }
-        return ready
+        // Checked claims that came before the change were held up by it too, and were looked at before it was done.
+        return modeWasChanged ? ready + grantQueued(&state) : ready
     }
 
     private func decide(_ waiter: Waiter, _ state: inout State) -> Grant? {
