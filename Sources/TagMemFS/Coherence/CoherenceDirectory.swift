@@ -100,11 +100,17 @@ final class CoherenceDirectory: Sendable {
 
     /// Ends a granted claim: its lines are free for others.
     func end(_ claim: Claim) {
-        let ready = state.withLock { state in
+        let (ready, recalls): ([Waiter], Bool) = state.withLock { state in
             let isWanted = unmark(claim)
-            return isWanted || claim.checkedTag != nil && claim.aliases.modeChange != nil
-                ? grantQueued(&state) : []
+            let before = state.sequence
+            recallViews(after: claim, &state)
+            let recalls = state.sequence != before
+            guard isWanted || claim.checkedTag != nil && claim.aliases.modeChange != nil else {
+                return ([], recalls)
+            }
+            return (grantQueued(&state), recalls)
         }
+        if recalls { wakeRecaller() }
         run(ready)
     }
 
@@ -409,6 +415,22 @@ final class CoherenceDirectory: Sendable {
             guard case .view(let tag) = kind, owner(of: line) === aliases else { return }
             let (address, _) = table.location(of: line)
             if dram.firstMismatch(of: tag, at: address, count: Int(Page.size)) != nil { recall(line, &state) }
+        }
+    }
+
+    /// Takes the pages back that a cached write, which may not wait where its page is held already, left with a view
+    /// against the tags: its own, where stores do not fault and loads do, and those whose tags it changed.
+    private func recallViews(after claim: Claim, _ state: inout State) {
+        guard claim.purpose == .cachedWrite else { return }
+        let spans = claim.footprint.spans
+        for index in spans.indices where spans[index].isTagStorage {
+            for line in spans[index].companions where table[line].isHeldByView { recall(line, &state) }
+        }
+        guard let tag = claim.checkedTag, claim.aliases.object.mode.refusesMismatchingPages,
+            firstMismatch(of: tag, claim.footprint) != nil
+        else { return }
+        for index in spans.indices {
+            for line in spans[index].lines { recall(line, &state) }
         }
     }
 
