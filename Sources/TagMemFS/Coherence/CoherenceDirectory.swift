@@ -456,10 +456,9 @@ final class CoherenceDirectory: Sendable {
         if var last = state.jobs.last, last.aliases === aliases, last.kind == kind,
             last.offset + last.length == offset
         {
-            // One notification for neighbours. The job takes the younger number, so that it is waited for.
-            last = RecallJob(
-                aliases: aliases, kind: kind, offset: last.offset, length: last.length + Page.size,
-                sequence: state.sequence)
+            // One notification for neighbours. The job keeps the older number: what was asked for before this page
+            // is done only with it.
+            last.length += Page.size
             state.jobs[state.jobs.count - 1] = last
         } else {
             state.jobs.append(
