@@ -119,6 +119,10 @@ final class CoherenceDirectory: Sendable {
         let ready = state.withLock { state in
             let waiter = Waiter(.modeChange(aliases, to: mode))
             waiter.operation = operation
+            if state.isDraining {
+                waiter.grant = .failed(.unmounting)
+                return [waiter]
+            }
             state.queue.append(waiter)
             return grantQueued(&state)
         }
@@ -129,6 +133,7 @@ final class CoherenceDirectory: Sendable {
     func afterRecalls(_ operation: any DeferredOperation) {
         let grant: Grant? = state.withLock { state in
             if state.doneSequence == state.sequence { return .granted(.none) }
+            if state.isDraining { return .failed(.unmounting) }
             let waiter = Waiter(.recalls(upTo: state.sequence))
             waiter.operation = operation
             state.queue.append(waiter)
