@@ -53,11 +53,15 @@ extension CoherenceDirectory {
 
     private func violationOfPages() -> String? {
         var violation: String?
+        var isChecked = [Bool](repeating: false, count: table.lineCount)
         table.forEachHeldLine { line in
             let lineState = table[line]
-            guard violation == nil, let kind = AliasKind(rawValue: lineState.holder) else { return }
+            guard violation == nil, !isChecked[line], let kind = AliasKind(rawValue: lineState.holder) else {
+                return
+            }
             for other in lines(ofPageAt: physical.pageOffset(of: line, in: kind, table: table), of: kind) {
                 let otherState = table[other]
+                isChecked[other] = true
                 if otherState.holder != lineState.holder || otherState.isRecalled != lineState.isRecalled
                     || otherState.isRefilled != lineState.isRefilled
                 {
