@@ -324,6 +324,22 @@ import Testing
         try fixture.finish(fixture.nextRecall(Self.view0, page: 1))
     }
 
+    @Test("a cached write waits while tags that it checks are written, also where its alias holds the page")
+    func cachedWriteDuringTagWrite() throws {
+        let tagWrite = fixture.begin(.cachedWrite, .tags, page: 0)
+        try fixture.end(tagWrite)
+        try fixture.fill(Self.view0, page: 1)
+        let secondTagWrite = fixture.begin(.cachedWrite, .tags, page: 0)
+        #expect(secondTagWrite.isGranted)
+        let write = fixture.begin(.cachedWrite, Self.view0, page: 1)
+        #expect(write.isWaiting)
+        // A fill checks when it is decided, and keeps the lock of its page no longer than that.
+        #expect(fixture.begin(.fill(pages: 1), Self.view0, page: 1).isGranted)
+        try fixture.end(secondTagWrite)
+        #expect(write.isGranted)
+        try fixture.end(write)
+    }
+
     @Test("a cached write against the tags leaves its view nothing that loads could not have")
     func cachedWriteAgainstTags() throws {
         #expect(fixture.changeMode(to: .asymm).isGranted)

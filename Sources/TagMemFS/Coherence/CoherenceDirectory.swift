@@ -294,6 +294,11 @@ final class CoherenceDirectory: Sendable {
                     }
                 }
             }
+        } else if checksDirectly(claim) {
+            // But not while its tags are written, which nothing can hold up.
+            for index in spans.indices where !spans[index].isTagStorage {
+                for line in spans[index].companions where table[line].hasWriter { return nil }
+            }
         }
         if case .fill = claim.purpose, let tag = claim.checkedTag, mode.refusesMismatchingPages,
             let mismatch = firstMismatch(of: tag, claim.footprint)
