@@ -120,9 +120,11 @@ extension SimulatedKernel {
     }
 
     private func store() {
+        let storesTags = generator.oneIn(2)
         guard
             let index = pick({
-                $0.bytes != nil && self.physical.openWriters[Int($0.kind.rawValue)] > 0
+                $0.bytes != nil && (!storesTags || $0.footprint.spans[0].isTagStorage)
+                    && self.physical.openWriters[Int($0.kind.rawValue)] > 0
             })
         else { return }
         let part = randomPart(of: pages[index].footprint.count)
