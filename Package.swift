@@ -49,7 +49,8 @@ let package = Package(
             name: "TagMemCoreTests", dependencies: ["TagMemCore", "TestSupport"], exclude: ["Fixtures"],
             swiftSettings: strict),
         .testTarget(
-            name: "TagMemFSTests", dependencies: ["TagMemFS", "TagMemCore", "TestSupport"], swiftSettings: strict),
+            name: "TagMemFSTests", dependencies: ["TagMemFS", "TagMemCore", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(name: "tagmemdTests", dependencies: ["tagmemd", "TestSupport"], swiftSettings: strict),
         .executableTarget(name: "tagmem-client", path: "Tests/Client"),
         .testTarget(

@@ -20,15 +20,15 @@ final class CoherenceDirectory: Sendable {
     private let dram: DRAM
     private let counters: Counters
     /// The object whose aliases name lines by their physical address.
-    private let physical: ObjectAliases
-    private let state = Guarded(State())
+    let physical: ObjectAliases
+    let state = Guarded(State())
     /// Tells the recall thread of work. Set once before requests are served.
     private let wakeRecaller: @Sendable () -> Void
 
     /// Bytes of waiting writes that are kept at most; further ones are refused.
     static let maximumQueuedBytes = 64 << 20
 
-    private struct State {
+    struct State {
         var queue: [Waiter] = []
         var queuedBytes = 0
         /// Fills among them, and how many there may be.
@@ -98,11 +98,17 @@ final class CoherenceDirectory: Sendable {
 
     /// Ends a granted claim: its lines are free for others.
     func end(_ claim: Claim) {
-        let ready = state.withLock { state in
+        let (ready, recalls): ([Waiter], Bool) = state.withLock { state in
             let isWanted = unmark(claim)
-            return isWanted || claim.checkedTag != nil && claim.aliases.modeChange != nil
-                ? grantQueued(&state) : []
+            let before = state.sequence
+            recallViews(after: claim, &state)
+            let recalls = state.sequence != before
+            guard isWanted || claim.checkedTag != nil && claim.aliases.modeChange != nil else {
+                return ([], recalls)
+            }
+            return (grantQueued(&state), recalls)
         }
+        if recalls { wakeRecaller() }
         run(ready)
     }
 
@@ -111,6 +117,10 @@ final class CoherenceDirectory: Sendable {
         let ready = state.withLock { state in
             let waiter = Waiter(.modeChange(aliases, to: mode))
             waiter.operation = operation
+            if state.isDraining {
+                waiter.grant = .failed(.unmounting)
+                return [waiter]
+            }
             state.queue.append(waiter)
             return grantQueued(&state)
         }
@@ -121,6 +131,7 @@ final class CoherenceDirectory: Sendable {
     func afterRecalls(_ operation: any DeferredOperation) {
         let grant: Grant? = state.withLock { state in
             if state.doneSequence == state.sequence { return .granted(.none) }
+            if state.isDraining { return .failed(.unmounting) }
             let waiter = Waiter(.recalls(upTo: state.sequence))
             waiter.operation = operation
             state.queue.append(waiter)
@@ -214,10 +225,12 @@ final class CoherenceDirectory: Sendable {
         }
         var ready: [Waiter] = []
         var waiting: [Waiter] = []
+        var modeWasChanged = false
         let before = state.sequence
         for waiter in state.queue {
             if let grant = decide(waiter, &state) {
                 waiter.grant = grant
+                if case .modeChange = waiter.condition { modeWasChanged = true }
                 state.queuedBytes -= waiter.bytes
                 if case .claim(let claim) = waiter.condition, case .fill = claim.purpose {
                     state.queuedFills -= 1
@@ -230,7 +243,8 @@ final class CoherenceDirectory: Sendable {
         }
         state.queue = waiting
         if state.sequence != before { wakeRecaller() }
-        return ready
+        // Checked claims that came before the change were held up by it too, and were looked at before it was done.
+        return modeWasChanged ? ready + grantQueued(&state) : ready
     }
 
     private func decide(_ waiter: Waiter, _ state: inout State) -> Grant? {
@@ -277,6 +291,11 @@ final class CoherenceDirectory: Sendable {
                         return nil
                     }
                 }
+            }
+        } else if checksDirectly(claim) {
+            // But not while its tags are written, which nothing can hold up.
+            for index in spans.indices where !spans[index].isTagStorage {
+                for line in spans[index].companions where table[line].hasWriter { return nil }
             }
         }
         if case .fill = claim.purpose, let tag = claim.checkedTag, mode.refusesMismatchingPages,
@@ -407,6 +426,22 @@ final class CoherenceDirectory: Sendable {
         }
     }
 
+    /// Takes the pages back that a cached write, which may not wait where its page is held already, left with a view
+    /// against the tags: its own, where stores do not fault and loads do, and those whose tags it changed.
+    private func recallViews(after claim: Claim, _ state: inout State) {
+        guard claim.purpose == .cachedWrite else { return }
+        let spans = claim.footprint.spans
+        for index in spans.indices where spans[index].isTagStorage {
+            for line in spans[index].companions where table[line].isHeldByView { recall(line, &state) }
+        }
+        guard let tag = claim.checkedTag, claim.aliases.object.mode.refusesMismatchingPages,
+            firstMismatch(of: tag, claim.footprint) != nil
+        else { return }
+        for index in spans.indices {
+            for line in spans[index].lines { recall(line, &state) }
+        }
+    }
+
     /// The object whose alias holds a line.
     private func owner(of line: Int) -> ObjectAliases { physical }
 
@@ -429,10 +464,9 @@ final class CoherenceDirectory: Sendable {
         if var last = state.jobs.last, last.aliases === aliases, last.kind == kind,
             last.offset + last.length == offset
         {
-            // One notification for neighbours. The job takes the younger number, so that it is waited for.
-            last = RecallJob(
-                aliases: aliases, kind: kind, offset: last.offset, length: last.length + Page.size,
-                sequence: state.sequence)
+            // One notification for neighbours. The job keeps the older number: what was asked for before this page
+            // is done only with it.
+            last.length += Page.size
             state.jobs[state.jobs.count - 1] = last
         } else {
             state.jobs.append(

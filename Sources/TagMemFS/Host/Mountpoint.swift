@@ -85,7 +85,7 @@ struct MountedFileSystem {
 }
 
 /// mountinfo writes blanks and backslashes as three octal digits.
-private func unescaped(_ field: Substring) -> String {
+func unescaped(_ field: Substring) -> String {
     var bytes: [UInt8] = []
     var rest = field.utf8[...]
     while let byte = rest.popFirst() {

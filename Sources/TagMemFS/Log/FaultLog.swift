@@ -121,14 +121,21 @@ final class FaultLog: Sendable {
     }
 
     private func deliver(_ bytes: [UInt8], to reader: any PipeRead) {
-        if reader.succeed(bytes) { return }
-        // The reader was gone: its lines are the next one's, if none has been given out since.
-        state.withLock { state in
-            let begin = state.pipePosition - bytes.count
-            if begin >= state.start, Array(state.bytes[(begin - state.start)...].prefix(bytes.count)) == bytes
-            {
+        var (reader, bytes) = (reader, bytes)
+        while !reader.succeed(bytes) {
+            // The reader was gone: its lines are the next one's, if none has been given out since.
+            let next: (any PipeRead, [UInt8])? = state.withLock { state in
+                let begin = state.pipePosition - bytes.count
+                guard begin >= state.start,
+                    Array(state.bytes[(begin - state.start)...].prefix(bytes.count)) == bytes
+                else { return nil }
                 state.pipePosition = begin
+                guard !state.pipeReaders.isEmpty else { return nil }
+                let next = state.pipeReaders.removeFirst()
+                return (next, takeFromPipe(next.size, &state))
             }
+            guard let next else { return }
+            (reader, bytes) = next
         }
     }
 

@@ -51,7 +51,8 @@ final class RefusedFaults: Sendable {
                 }
             }
             entry = Entry(
-                thread: thread, node: node, offsets: offset..<(offset + Page.size), isBatch: false, retries: retries,
+                thread: thread, node: node, offsets: offset..<(offset + Page.size), isBatch: false,
+                retries: retries,
                 time: now)
             return isNew
         }
@@ -62,7 +63,8 @@ final class RefusedFaults: Sendable {
         let now = monotonicNanoseconds()
         withEntry(of: thread) { entry in
             entry = Entry(
-                thread: thread, node: node, offsets: offset..<(offset + UInt64(count)), isBatch: true, retries: 0,
+                thread: thread, node: node, offsets: offset..<(offset + UInt64(count)), isBatch: true,
+                retries: 0,
                 time: now)
         }
     }

@@ -62,7 +62,7 @@ struct Client {
         self.init(pid: pid, command: command)
     }
 
-    private init(pid: Int32, command: String) {
+    init(pid: Int32, command: String) {
         self.pid = pid
         self.command = command
     }

@@ -1,0 +1,217 @@
+import TagMemCore
+
+@testable import TagMemFS
+
+/// What happens when the directory decides, when a granted request is done, and what recalls do.
+extension SimulatedKernel {
+    func decided(_ request: Request, _ grant: Grant) {
+        let position = waiting.firstIndex { $0 === request }
+        if (position != nil) != request.wasQueued {
+            failure = "decided twice: \(request)"
+            return
+        }
+        let isAhead = position.map { waiting[..<$0] } ?? waiting[...]
+        note("\(request): \(grant)")
+        switch grant {
+        case .granted(let mode):
+            request.mode = mode
+            switch request.kind {
+            case .modeChange(let wanted): checkModeChange(request, wanted)
+            case .sync(let recalled): checkSync(request, recalled)
+            default:
+                checkGrant(request, ahead: isAhead)
+                granted.append(request)
+            }
+        case .mismatch(let address, let mode):
+            guard case .fill(let filled) = request.kind, let claim = request.claim else {
+                failure = "refused for its tags: \(request)"
+                break
+            }
+            if !mode.refusesMismatchingPages || naiveMismatch(claim) != address {
+                failure =
+                    "refused a fill at \(address) in mode \(mode), expected \(String(describing: naiveMismatch(claim)))"
+            }
+            for index in filled { pages[index].isLocked = false }
+        case .failed(let error):
+            guard case .fill(let filled) = request.kind, filled.count > 1, error == .readaheadRefused else {
+                failure = "failed with \(error): \(request)"
+                break
+            }
+            for index in filled { pages[index].isLocked = false }
+        }
+        if let position { waiting.remove(at: position) }
+    }
+
+    /// Copies and answers.
+    func finish(_ request: Request) {
+        guard let claim = request.claim else { return }
+        note("\(request): done")
+        if claim.checkedTag != nil, !claim.handsOut || claim.isWrite, physical.object.mode != request.mode {
+            failure = "the mode changed under \(request)"
+        }
+        var changed: [Int] = []
+        switch request.kind {
+        case .directRead:
+            checkRead(request, claim)
+        case .directWrite(let value):
+            let count = allowedCount(claim, request.mode, claim.footprint, 0..<claim.footprint.count)
+            let bytes = Array(repeating: value, count: count)
+            checkUncached(request, claim)
+            write(bytes, to: claim.footprint, from: 0)
+            remember(bytes, in: claim.footprint, from: 0)
+        case .fill(let filled):
+            for index in filled {
+                pages[index].isLocked = false
+                keep(content(pages[index].footprint), in: index)
+            }
+        case .cachedWrite(let index, let part, let value):
+            changed = finishCachedWrite(request, claim, index, part, value)
+        case .modeChange, .sync:
+            break
+        }
+        directory.end(claim)
+        for line in changed
+        where cachingPage[line] >= 0 && pages[cachingPage[line]].kind.isView
+            && !directory.table[line].isRecalled
+        {
+            failure = "\(request) changed tags of line \(line), which a view keeps"
+        }
+    }
+
+    /// Returns the data lines whose tags were changed.
+    private func finishCachedWrite(
+        _ request: Request, _ claim: Claim, _ index: Int, _ part: Range<Int>, _ value: UInt8
+    ) -> [Int] {
+        let page = pages[index]
+        let count = allowedCount(claim, request.mode, page.footprint, part)
+        let bytes = Array(repeating: value, count: count)
+        let written = part.lowerBound..<part.lowerBound + count
+        // The page may be dirty elsewhere: only these bytes go to memory.
+        let changed = changedDataLines(bytes, page.footprint, from: part.lowerBound)
+        write(bytes, to: page.footprint, from: part.lowerBound)
+        remember(bytes, in: page.footprint, from: part.lowerBound)
+        pages[index].isLocked = false
+        if page.bytes != nil {
+            pages[index].bytes?.replaceSubrange(written, with: bytes)
+        } else if written == 0..<page.footprint.count {
+            keep(bytes, in: index)
+        }
+        return changed
+    }
+
+    /// How many bytes of a checked write are done.
+    private func allowedCount(
+        _ claim: Claim, _ mode: TagCheckMode, _ footprint: Footprint, _ part: Range<Int>
+    ) -> Int {
+        guard let tag = claim.checkedTag, mode.effect(onStore: true) == .fault else { return part.count }
+        var allowed = part.count
+        forEachPiece(of: footprint, part) { address, position, count in
+            guard allowed == part.count,
+                let mismatch = dram.firstMismatch(of: tag, at: address, count: count)
+            else { return }
+            allowed = position - part.lowerBound + Int(mismatch - address)
+        }
+        return allowed
+    }
+
+    // MARK: The page cache
+
+    private func keep(_ bytes: [UInt8], in index: Int) {
+        pages[index].bytes = bytes
+        pages[index].isDirty = false
+        for line in pages[index].lines {
+            if cachingPage[line] >= 0 {
+                failure =
+                    "line \(line) is cached through \(pages[cachingPage[line]].kind) and \(pages[index].kind)"
+            }
+            cachingPage[line] = index
+        }
+    }
+
+    func drop(_ index: Int) {
+        pages[index].bytes = nil
+        pages[index].isDirty = false
+        for line in pages[index].lines { cachingPage[line] = -1 }
+    }
+
+    /// A write-back: the daemon serves it at once.
+    func writeBack(_ index: Int) {
+        guard let bytes = pages[index].bytes else { return }
+        note("write back \(pages[index].kind) 0x\(String(pages[index].offset, radix: 16))")
+        pages[index].isDirty = false
+        let changed = changedDataLines(bytes, pages[index].footprint, from: 0)
+        write(bytes, to: pages[index].footprint, from: 0)
+        directory.recallViews(of: changed)
+    }
+
+    /// The data lines whose tags these bytes change.
+    private func changedDataLines(_ bytes: [UInt8], _ footprint: Footprint, from start: Int) -> [Int] {
+        var changed: [Int] = []
+        forEachPiece(of: footprint, start..<start + bytes.count) { address, position, count in
+            guard let run = dram.run(at: address, limit: count),
+                dram.map.regions[run.region].kind == .tagStorage
+            else { return }
+            var done = 0
+            while done < count {
+                let part = address + UInt64(done)
+                let length = min(count - done, 128 - Int(part.rawValue % 128))
+                let offset = position - start + done
+                let isSame = unsafe bytes[offset..<offset + length].withUnsafeBytes {
+                    unsafe dram.equals($0, at: part)
+                }
+                if !isSame {
+                    changed += directory.table.span(at: part, count: length, inRegion: run.region).companions
+                }
+                done += length
+            }
+        }
+        return changed
+    }
+
+    // MARK: The recall thread
+
+    var isRecallerIdle: Bool {
+        if case .asleep = recaller { semaphore.count == 0 } else { false }
+    }
+
+    /// Whether the thread neither sleeps nor waits for the lock of a page.
+    var canRecallerGoOn: Bool {
+        switch recaller {
+        case .asleep: semaphore.count > 0
+        case .lookingForWork, .returning: true
+        case .recalling(let job, let offset):
+            !(pageIndices[PageKey(kind: job.kind, offset: offset)].map { pages[$0].isLocked } ?? false)
+        }
+    }
+
+    func continueRecall() {
+        switch recaller {
+        case .asleep:
+            semaphore.consume()
+            recaller = .lookingForWork
+        case .lookingForWork:
+            guard let job = directory.nextRecall() else {
+                recaller = .asleep
+                return
+            }
+            note("recall \(job.kind) 0x\(String(job.offset, radix: 16))+\(job.length)")
+            recaller = .recalling(job, offset: job.offset)
+        case .recalling(let job, let offset):
+            guard let index = pageIndices[PageKey(kind: job.kind, offset: offset)] else {
+                failure = "a page is recalled that nobody has: \(job.kind) \(offset)"
+                return
+            }
+            if pages[index].bytes != nil {
+                if pages[index].isDirty { writeBack(index) }
+                drop(index)
+            }
+            let next = offset + Page.size
+            recaller =
+                next < job.offset + job.length ? .recalling(job, offset: next) : .returning(job)
+        case .returning(let job):
+            note("recalled \(job.kind) 0x\(String(job.offset, radix: 16))")
+            recaller = .lookingForWork
+            directory.finishRecall(job)
+        }
+    }
+}
