@@ -65,6 +65,8 @@ final class Program: @unchecked Sendable {
         errorFile = try scratch("errors")
         let inputFile = try scratch("input")
         if !standardInput.isEmpty { try inputFile.write(standardInput) }
+        // A backtrace of a program that is to be killed by SIGBUS would touch the page once more.
+        let environment = environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { given, _ in given }
         var variables: [String] = []
         var position = unsafe environ
         while let variable = unsafe position.pointee {
@@ -231,4 +233,14 @@ func isAlive(_ pid: pid_t) -> Bool {
         let state = text.split(separator: ")").last?.split(separator: " ").first
     else { return false }
     return state != "Z" && state != "X"
+}
+
+/// The living processes whose command line has `text` in it.
+func processes(naming text: String) throws -> [pid_t] {
+    try names(in: "/proc").compactMap { name in
+        guard let pid = pid_t(name), pid != getpid(),
+            let line = try? contents(of: "/proc/\(pid)/cmdline"), line.contains(text), isAlive(pid)
+        else { return nil }
+        return pid
+    }
 }
