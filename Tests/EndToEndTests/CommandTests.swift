@@ -87,17 +87,21 @@ struct CommandTests {
             for round in 0..<3 {
                 try mountInBackground(path)
                 #expect(mountTypes(at: path) == ["fuse.tagmemd"], "round \(round)")
+                // Somebody uses it, so that the mount cannot go with its daemon.
+                let user = try File("\(path)/phys/mode")
                 kill(try daemon(at: path), SIGKILL)
                 let isStale = eventually {
                     do throws(Errno) {
-                        _ = try status(of: "\(path)/phys")
+                        _ = try File("\(path)/vmstat")
                         return false
                     } catch {
                         return error == Errno(ENOTCONN)
                     }
                 }
-                try #require(isStale)
-                #expect(isMounted(path))
+                try #require(isStale && isMounted(path))
+                // The daemon before is not to be taken for the next one.
+                #expect(eventually { (try? processes(naming: path).isEmpty) ?? false })
+                #expect(throws: Errno(ENOTCONN)) { try user.read(at: 0, count: 1) }
             }
             // Also when it is named as a link or with slashes.
             try mountInBackground("\(path)//")
