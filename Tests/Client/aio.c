@@ -15,7 +15,7 @@ enum {
     tag = 5,
     other_tag = 12,
     ring_entries = 64,
-    ring_rounds = 50,
+    ring_rounds = 12,
     ring_request_size = region_size / ring_entries,
 };
 

@@ -109,6 +109,7 @@ off_t tagged_offset(off_t offset, unsigned tag);
 
 int touch_main(int count, char **arguments);
 int access_main(int count, char **arguments);
+int script_main(int count, char **arguments);
 int revoke_main(int count, char **arguments);
 int readahead_main(int count, char **arguments);
 int vectors_main(int count, char **arguments);

@@ -12,8 +12,8 @@
 /// What a sub-command is called with and how long it may take.
 ///
 /// A supervised one runs in a child process, so that one that hangs in the kernel, where no signal ends it, is
-/// still reported. `touch` and `access` make their access in the process that the caller started, so that its pid
-/// and the signal that ends it are the caller's to see; `stress` has its own watchdog.
+/// still reported. `touch`, `access` and `script` make their accesses in the process that the caller started, so that
+/// its pid and the signal that ends it are the caller's to see; `stress` has its own watchdog.
 struct command {
     const char *name;
     const char *arguments;
@@ -25,6 +25,7 @@ struct command {
 static const struct command commands[] = {
     {"touch", "FILE OFFSET load|store [shared|private] [die]", touch_main, 30, false},
     {"access", "FILE OFFSET read|write LENGTH [BYTE]", access_main, 30, false},
+    {"script", "< LINES", script_main, 120, false},
     {"revoke", "DIR BASE", revoke_main, 60, true},
     {"readahead", "DIR BASE", readahead_main, 60, true},
     {"vectors", "DIR BASE", vectors_main, 60, true},

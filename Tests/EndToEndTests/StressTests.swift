@@ -1,0 +1,54 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// How long each of the longer tests runs, in seconds: the environment's `TAGMEMD_STRESS_SECONDS`, or 6.
+private let stressSeconds: Int = {
+    // SAFETY: the result of `getenv` is copied at once, and no test changes the environment.
+    guard let text = unsafe getenv("TAGMEMD_STRESS_SECONDS").map({ unsafe String(cString: $0) }) else {
+        return 6
+    }
+    guard let seconds = Int(text), seconds > 0 else {
+        preconditionFailure("TAGMEMD_STRESS_SECONDS=\(text) is not a number of seconds")
+    }
+    return seconds
+}()
+
+/// The client's tests, each with a device of the default map, which the client knows.
+@Suite("Stress: the client's tests of concurrent access", .serialized, .timeLimit(.minutes(60)))
+struct StressTests {
+    private func stress(_ device: Device, seed: UInt64, _ options: [String]) throws {
+        let arguments = [
+            "stress", device.path("phys"), "0x40100000", "6", "\(stressSeconds)", "\(seed % 1_000_000)",
+        ]
+        let outcome = try client(arguments + options, timeout: Double(stressSeconds + 70))
+        #expect(outcome.succeeded && outcome.output.contains("ok stress"), "\(outcome.output)")
+        #expect(try device.mode() == "sync\n")
+    }
+
+    @Test(
+        "Nothing is lost, refused or let through wrongly", .repeatable,
+        arguments: [
+            ["--mode", "sync", "--kill"], ["--mode", "async"], ["--mode", "asymm"], ["--mode", "none"],
+        ])
+    func modes(options: [String]) throws {
+        try withDevice(size: "1G", limit: Double(stressSeconds + 100)) { device in
+            try withSeed { try stress(device, seed: $0.next(), options) }
+        }
+    }
+
+    @Test("System calls of every kind stop at the same byte") func vectors() throws {
+        try withDevice(limit: 100) { device in
+            let outcome = try client(["vectors", device.path("phys"), "0x40010000"])
+            #expect(outcome.succeeded && outcome.line == "ok vectors", "\(outcome.output)")
+        }
+    }
+
+    @Test("Many requests at once, by threads and by io_uring") func asynchronousRequests() throws {
+        try withDevice(size: "16M", limit: 150) { device in
+            let outcome = try client(
+                ["aio", device.path("phys"), "0x40000000", "16", "\(min(stressSeconds, 60))"], timeout: 130)
+            #expect(outcome.succeeded && outcome.output.contains("ok aio"), "\(outcome.output)")
+        }
+    }
+}

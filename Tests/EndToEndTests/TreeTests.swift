@@ -1,0 +1,333 @@
+import Glibc
+import Testing
+
+@Suite("The tree: names, attributes, and what it refuses", .timeLimit(.minutes(2)))
+struct TreeTests {
+    @Test("Each directory has its names") func directories() throws {
+        try withDevice { device in
+            let root = try names(in: device.mountpoint)
+            #expect(root == ["faults", "faults_pipe", "meminfo", "phys", "vmstat"])
+            let phys = try names(in: device.path("phys"))
+            #expect(phys == ["checked", "mem", "mode", "tags", "tags.hex", "tfsr", "views"])
+            let views = try names(in: device.path("phys/views"))
+            #expect(views == "0123456789abcdef".map(String.init))
+            let list = try run("ls", ["-lR", device.mountpoint])
+            #expect(list.succeeded && list.errors == "")
+            #expect(list.output.contains("-rw-------"))
+            let found = try run("find", [device.mountpoint, "-type", "f"])
+            #expect(found.succeeded && found.output.split(separator: "\n").count == 6 + 4 + 16)
+        }
+    }
+
+    @Test("The operating system's side is its owner's alone, the program's side everyone's")
+    func permissions() throws {
+        try withDevice { device in
+            let expected: [(String, mode_t)] = [
+                ("", 0o40755), ("phys", 0o40755), ("phys/views", 0o40755), ("phys/mem", 0o100600),
+                ("phys/tags", 0o100600), ("phys/tags.hex", 0o100600), ("phys/checked", 0o100666),
+                ("phys/views/0", 0o100666), ("phys/views/f", 0o100666), ("phys/mode", 0o100644),
+                ("phys/tfsr", 0o100644), ("meminfo", 0o100444), ("vmstat", 0o100444), ("faults", 0o100444),
+                ("faults_pipe", 0o100400),
+            ]
+            for (name, mode) in expected {
+                let found = try status(of: device.path(name))
+                #expect(found.st_mode == mode, "\(name)")
+                #expect(found.st_uid == getuid() && found.st_gid == getgid(), "\(name)")
+            }
+            #expect(try status(of: device.mountpoint).st_nlink == 3)
+        }
+    }
+
+    @Test("Sizes are the last address, blocks are what is no hole") func sizes() throws {
+        try withDevice { device in
+            let memory = device.map.size + device.map.size / 32
+            let expected: [(String, UInt64, UInt64)] = [
+                ("phys/mem", device.map.end, memory), ("phys/views/7", device.map.end, memory),
+                ("phys/tags", device.map.end / 32, memory / 32),
+                ("phys/tags.hex", device.map.end / 16, memory / 16),
+                ("phys/checked", 0xf << 56 | device.map.end, 0),
+            ]
+            for (name, size, allocated) in expected {
+                let found = try run("stat", ["-c", "%s %b %B", device.path(name)])
+                #expect(found.line == "\(size) \(allocated / 512) 512", "\(name)")
+            }
+            let disk = try run("du", ["-B1", device.path("phys/mem")])
+            #expect(disk.output.hasPrefix("\(memory)\t"))
+        }
+    }
+
+    @Test("chmod, chown and the times stick") func attributesStick() throws {
+        try withDevice { device in
+            for name in ["phys/mem", "phys/views/3", "phys", "faults", "phys/mode"] {
+                let path = device.path(name)
+                let type = try status(of: path).st_mode & S_IFMT
+                try check { unsafe chmod(path, 0o640) }
+                try check { unsafe chown(path, 12, 34) }
+                let times = try run("touch", ["-d", "2001-02-03T04:05:06.789Z", path])
+                #expect(times.succeeded)
+                let view = try run("stat", ["-c", "%a %u %g %Y %X", path])
+                #expect(view.line == "640 12 34 981173106 981173106", "\(name)")
+                #expect(try status(of: path).st_mode == type | 0o640)
+            }
+            #expect(try status(of: device.path("phys/views/4")).st_mode == 0o100666)
+        }
+    }
+
+    @Test("Size changes are accepted and ignored") func sizeChanges() throws {
+        try withDevice { device in
+            let pattern = [UInt8](repeating: 0xa7, count: 4096)
+            try device.store(pattern, at: device.map.base)
+            try device.setTag(0xa, at: device.map.base)
+            for name in ["mem", "tags", "tags.hex", "checked", "views/a", "mode", "tfsr"] {
+                let path = device.path("phys/\(name)")
+                let size = try status(of: path).st_size
+                let outcome = try shell(
+                    """
+                    set -e
+                    : > "$F"
+                    truncate -s 0 "$F"
+                    truncate -s 1T "$F"
+                    truncate -s +4096 "$F"
+                    fallocate -l 4096 "$F"
+                    fallocate -n -o 4096 -l 4096 "$F"
+                    """, environment: ["F": path])
+                #expect(outcome.succeeded && outcome.errors == "", "\(name): \(outcome.errors)")
+                let file = try File(path, O_RDWR | O_TRUNC)
+                try file.truncate(0)
+                try file.truncate(12345)
+                let after = (file: try file.status().st_size, path: try status(of: path).st_size)
+                #expect(after.file == size && after.path == size, "\(name)")
+            }
+            let found = try device.memory(at: device.map.base, count: 4096)
+            #expect(found == pattern)
+            let digits = try device.open("phys/tags.hex").read(at: device.map.base / 16, count: 256)
+            #expect(digits == [UInt8](repeating: UInt8(ascii: "a"), count: 256))
+            #expect(try device.mode() == "sync\n")
+        }
+    }
+
+    @Test("fallocate behind the end leaves the size alone") func allocationBehindTheEnd() throws {
+        try withDevice { device in
+            let script = try Script()
+            for name in ["mem", "tags", "views/2"] {
+                let path = device.path("phys/\(name)")
+                let size = try status(of: path).st_size
+                _ = try script("open 0 \(path) rw")
+                let answer = try script("fallocate 0 0 \(device.map.end + 4096) 8192")
+                #expect(answer == "ok")
+                #expect(try status(of: path).st_size == size, "\(name)")
+                _ = try script("close 0")
+            }
+        }
+    }
+
+    @Test(
+        "Holes are not punched, and nothing is moved", arguments: [0x03, 0x10, 0x11, 0x08, 0x20, 0x01 | 0x40])
+    func holesAreRefused(mode: Int) throws {
+        try withDevice { device in
+            let pattern = [UInt8](repeating: 0xa7, count: 8192)
+            try device.store(pattern, at: device.map.base)
+            let script = try Script()
+            for name in ["mem", "views/0"] {
+                _ = try script("open 0 \(device.path("phys/\(name)")) rw")
+                let answer = try script("fallocate 0 \(mode) \(device.map.base) 4096")
+                #expect(answer == "EOPNOTSUPP", "\(name)")
+                _ = try script("close 0")
+            }
+            let found = try device.memory(at: device.map.base, count: 8192)
+            #expect(found == pattern)
+        }
+    }
+
+    @Test("The structure is not the caller's to change") func refusals() throws {
+        try withDevice { device in
+            for directory in ["", "phys/", "phys/views/"] {
+                let new = device.path("\(directory)new")
+                #expect(throws: Errno(EPERM)) { try check { unsafe mkdir(new, 0o755) } }
+                #expect(throws: Errno(EPERM)) { try File(new, O_RDWR | O_CREAT) }
+                #expect(throws: Errno(EPERM)) { try check { unsafe mknod(new, S_IFREG | 0o600, 0) } }
+                #expect(throws: Errno(EPERM)) { try check { unsafe mkfifo(new, 0o600) } }
+                #expect(throws: Errno(EPERM)) { try check { unsafe symlink("mem", new) } }
+                #expect(throws: Errno(EPERM)) { try check { unsafe link(device.path("phys/mem"), new) } }
+                #expect(throws: Errno(EPERM)) { try check { unsafe rename(device.path("phys/mem"), new) } }
+                #expect(throws: Errno(ENOENT)) { try status(of: new) }
+            }
+            for file in ["phys/mem", "phys/views/0", "faults", "phys/mode"] {
+                #expect(throws: Errno(EPERM)) { try check { unsafe unlink(device.path(file)) } }
+            }
+            for directory in ["phys", "phys/views"] {
+                #expect(throws: Errno(EPERM)) { try check { unsafe rmdir(device.path(directory)) } }
+                #expect(throws: Errno(EPERM)) {
+                    try check { unsafe rename(device.path(directory), device.path("moved")) }
+                }
+            }
+            #expect(throws: Errno(EPERM)) {
+                try check { unsafe rename(device.path("phys/tags"), device.path("phys/mem")) }
+            }
+            // What existed is still there, and opening it with O_CREAT is opening it.
+            _ = try device.open("phys/mem", O_RDWR | O_CREAT)
+            #expect(try names(in: device.path("phys")).count == 7)
+            let touched = try run("touch", [device.path("new")])
+            #expect(touched.ending == .exited(1) && touched.errors.contains("Operation not permitted"))
+        }
+    }
+
+    @Test("Extended attributes and ioctl are not there") func unsupported() throws {
+        try withDevice { device in
+            let script = try Script()
+            for name in ["phys/mem", "phys/views/1", "phys", "faults"] {
+                #expect(try script("setxattr \(device.path(name))") == "EOPNOTSUPP")
+                #expect(try script("getxattr \(device.path(name))") == "EOPNOTSUPP")
+            }
+            for name in ["phys/mem", "phys/views/1", "faults", "phys/mode"] {
+                _ = try script("open 0 \(device.path(name)) r")
+                #expect(try script("ioctl 0 0x5401") == "ENOTTY")
+                #expect(try script("ioctl 0 0xc0de0001") == "ENOTTY")
+                _ = try script("close 0")
+            }
+        }
+    }
+
+    @Test("Names that are not there") func unknownNames() throws {
+        try withDevice { device in
+            for name in [
+                "nothing", "phys/Mem", "phys/views/10", "phys/views/A", "phys/views/g", "phys/tags.HEX",
+                "tagged/x", "phys/views/ ", "phys/\u{1}",
+            ] {
+                #expect(throws: Errno(ENOENT)) { try status(of: device.path(name)) }
+                #expect(throws: Errno(ENOENT)) { try device.open(name, O_RDONLY) }
+            }
+            let long = String(repeating: "x", count: 255)
+            #expect(throws: Errno(ENOENT)) { try status(of: device.path(long)) }
+            #expect(throws: Errno(ENAMETOOLONG)) {
+                try status(of: device.path(String(repeating: long, count: 17)))
+            }
+            #expect(throws: Errno(ENOTDIR)) { try status(of: device.path("phys/mem/x")) }
+            #expect(throws: Errno(EISDIR)) { try device.open("phys", O_RDWR) }
+        }
+    }
+
+    @Test("What only reports cannot be written", arguments: ["meminfo", "vmstat", "faults", "faults_pipe"])
+    func readOnlyFiles(name: String) throws {
+        try withDevice { device in
+            #expect(throws: Errno(EACCES)) { try device.open(name, O_WRONLY) }
+            #expect(throws: Errno(EACCES)) { try device.open(name, O_RDWR) }
+        }
+    }
+
+    @Test("SEEK_DATA and SEEK_HOLE find the memory", arguments: [("mem", 1), ("tags", 32), ("tags.hex", 16)])
+    func holes(name: String, scale: UInt64) throws {
+        try withDevice { device in
+            let file = try device.open("phys/\(name)", O_RDONLY)
+            let base = device.map.base / scale
+            let end = device.map.end / scale
+            #expect(try file.seek(0, .data) == base)
+            #expect(try file.seek(base - 1, .data) == base)
+            #expect(try file.seek(base, .data) == base)
+            #expect(try file.seek(base + 77, .data) == base + 77)
+            #expect(try file.seek(0, .hole) == 0)
+            #expect(try file.seek(base - 1, .hole) == base - 1)
+            #expect(try file.seek(base, .hole) == end)
+            #expect(try file.seek(base + 5, .hole) == end)
+            #expect(throws: Errno(ENXIO)) { try file.seek(end, .data) }
+            #expect(throws: Errno(ENXIO)) { try file.seek(end, .hole) }
+            #expect(throws: Errno(ENXIO)) { try file.seek(end + 1, .data) }
+        }
+    }
+
+    @Test("The holes of checked are between the memories of two tags") func holesOfChecked() throws {
+        try withDevice { device in
+            let file = try device.open("phys/checked", O_RDONLY)
+            let (base, end) = (device.map.base, device.map.end)
+            let tag: UInt64 = 5 << 56
+            #expect(try file.seek(0, .data) == base)
+            #expect(try file.seek(tag, .data) == tag | base)
+            #expect(try file.seek(tag | base + 3, .data) == tag | base + 3)
+            #expect(try file.seek(tag | base, .hole) == tag | end)
+            #expect(try file.seek(tag | end, .data) == 6 << 56 | base)
+            #expect(try file.seek(0xf << 56 | base, .hole) == 0xf << 56 | end)
+            #expect(throws: Errno(ENXIO)) { try file.seek(0xf << 56 | end, .data) }
+        }
+    }
+
+    @Test("A sparse copy has the contents and the holes") func sparseCopy() throws {
+        try withDevice(size: "256K") { device in
+            var bytes = [UInt8](repeating: 0, count: Int(device.map.size))
+            for index in bytes.indices where index % 8192 < 100 { bytes[index] = UInt8(index % 251) }
+            try device.store(bytes, at: device.map.base)
+            try device.setTag(0xc, at: device.map.base + 4096)
+            let directory = try makeTemporaryDirectory()
+            defer { unsafe rmdir(directory) }
+            let copy = "\(directory)/copy"
+            defer { unsafe unlink(copy) }
+            for option in ["--sparse=always", "--sparse=auto"] {
+                let outcome = try run("cp", [option, device.path("phys/mem"), copy])
+                #expect(outcome.succeeded && outcome.errors == "", "\(outcome.errors)")
+                let file = try File(copy)
+                let found = try file.status()
+                #expect(UInt64(found.st_size) == device.map.end)
+                #expect(UInt64(found.st_blocks) * 512 <= device.map.size * 2)
+                #expect(try file.seek(0, .data) == device.map.base)
+                let data = try file.read(at: device.map.base, count: bytes.count)
+                #expect(data == bytes)
+                let tags = try file.read(at: device.map.tagBase, count: Int(device.map.size / 32))
+                #expect(tags == (0..<tags.count).map { (128..<256).contains($0) ? 0xcc : 0 })
+            }
+        }
+    }
+
+    @Test("df and stat -f show all memory") func fileSystemStatistics() throws {
+        try withDevice { device in
+            let found = try run("stat", ["-f", "-c", "%T %S %b %l", device.mountpoint])
+            let pages = (device.map.size + device.map.size / 32) / 4096
+            #expect(found.line == "fuseblk 4096 \(pages) 255" || found.line == "fuse 4096 \(pages) 255")
+            let disk = try run("df", ["-P", "-k", device.mountpoint])
+            #expect(disk.succeeded && disk.output.contains(" \(pages * 4) "))
+            #expect(disk.output.contains("tagmem"))
+        }
+    }
+
+    @Test("meminfo has /proc/meminfo's layout") func memoryAmounts() throws {
+        try withDevice { device in
+            let text = try contents(of: device.path("meminfo"))
+            var amounts: [String: UInt64] = [:]
+            for line in text.split(separator: "\n") {
+                #expect(line.utf8.count == 31, "\(line)")
+                let words = line.split(separator: " ")
+                try #require(words.count == 3 && words[0].last == ":" && words[2] == "kB")
+                amounts[String(words[0].dropLast())] = UInt64(words[1])
+            }
+            let (data, tags) = (device.map.size >> 10, device.map.size >> 15)
+            #expect(amounts == ["MemTotal": data + tags, "DataTotal": data, "TagStorageTotal": tags])
+        }
+    }
+
+    @Test("vmstat counts what happens") func countersMove() throws {
+        try withDevice { device in
+            let before = try device.counters()
+            try device.setTag(3, at: device.map.base)
+            try device.openView(3).write([1, 2, 3], at: device.map.base)
+            _ = try device.openView(3).read(at: device.map.base, count: 16)
+            _ = try? device.openView(4).read(at: device.map.base, count: 16)
+            _ = try? device.openView(4).write([1], at: device.map.base)
+            let touched = try client(["touch", device.view(3), "\(device.map.base)", "store"])
+            #expect(touched.line == "ok 0x5a")
+            _ = try client(["touch", device.view(4), "\(device.map.base)", "load"])
+            #expect(try device.memory(at: device.map.base, count: 3) == [0x5a, 2, 3])
+            let after = try device.counters()
+            func change(_ name: String) throws -> Int { try #require(after[name]) - #require(before[name]) }
+            #expect(try change("tag_writes") == 1)
+            #expect(try change("direct_writes") == 3)
+            #expect(try change("direct_reads") >= 3)
+            #expect(try change("tag_check_faults_load") == 1)
+            #expect(try change("tag_check_faults_store") == 1)
+            #expect(try change("tag_check_faults_map") == 1)
+            #expect(try change("tag_check_faults") == 3)
+            #expect(try change("tag_check_faults_async") == 0)
+            #expect(try change("page_fills") >= 2)
+            #expect(try change("page_writebacks") >= 1)
+            #expect(try change("requests") >= 15)
+            #expect(Set(after.keys) == Set(before.keys) && after.keys.contains("fault_log_dropped"))
+        }
+    }
+}
