@@ -134,8 +134,17 @@ final class Device: @unchecked Sendable {
         return try #require(line?.split(separator: " ").dropLast().last.flatMap { Int($0) })
     }
 
-    /// The guard process of the daemon: its child of that name.
+    /// The guard process of the daemon: its child of that name, which it takes once it runs.
     func guardProcess() throws -> pid_t {
+        var found: pid_t?
+        _ = try eventually {
+            found = try findGuard()
+            return found != nil
+        }
+        return try #require(found, "the daemon has no guard")
+    }
+
+    private func findGuard() throws -> pid_t? {
         for name in try names(in: "/proc") {
             guard let pid = pid_t(name), let text = try? contents(of: "/proc/\(pid)/stat"),
                 text.contains("(tagmemd-guard)"),
@@ -143,7 +152,7 @@ final class Device: @unchecked Sendable {
             else { continue }
             return pid
         }
-        throw Errno(ESRCH)
+        return nil
     }
 }
 

@@ -50,14 +50,22 @@ final class File: @unchecked Sendable {
         return Array(bytes[..<result])
     }
 
-    /// Everything from the file position on.
-    func rest() throws(Errno) -> [UInt8] {
+    /// Everything from the file position on, in reads of up to `count` bytes. EAGAIN is an end too.
+    ///
+    /// - Throws: EFBIG if there is no end within 16 MiB.
+    func rest(_ count: Int = 1 << 16) throws(Errno) -> [UInt8] {
         var all: [UInt8] = []
-        while true {
-            let bytes = try next()
-            if bytes.isEmpty { return all }
-            all += bytes
+        while all.count < 16 << 20 {
+            do throws(Errno) {
+                let bytes = try next(count)
+                if bytes.isEmpty { return all }
+                all += bytes
+            } catch {
+                if error == Errno(EAGAIN) { return all }
+                throw error
+            }
         }
+        throw Errno(EFBIG)
     }
 
     func seek(_ offset: UInt64, _ whence: Whence) throws(Errno) -> UInt64 {
