@@ -66,16 +66,19 @@ _Static_assert(offsetof(struct init_out, flags2) == 32, "fuse_init_out.flags2");
 
 // The INIT request that is not answered yet. 0 is never a request's number.
 static _Atomic uint64_t init_unique;
-static _Atomic bool offered;
+static _Atomic bool allowed;
+static bool wanted;
 
 static ssize_t read_request(int fd, void *buffer, size_t size, void *userdata) {
     (void)userdata;
     ssize_t count = read(fd, buffer, size);
+    // An unmount in the middle of a request, or one by force, is an unmount all the same.
+    if (count < 0 && errno == ECONNABORTED) errno = ENODEV;
     const struct in_header *header = buffer;
     if (count >= (ssize_t)(sizeof *header + sizeof(struct init_in)) && header->opcode == OPCODE_INIT) {
         const struct init_in *init = (const void *)(header + 1);
-        if (init->flags & INIT_EXT && init->flags2 & INIT2_DIRECT_IO_ALLOW_MMAP) {
-            offered = true;
+        if (wanted && init->flags & INIT_EXT && init->flags2 & INIT2_DIRECT_IO_ALLOW_MMAP) {
+            allowed = true;
             init_unique = header->unique;
         }
     }
@@ -97,9 +100,10 @@ static ssize_t write_reply(int fd, struct iovec *parts, int count, void *userdat
     return writev(fd, parts, count);
 }
 
-int cfuse_allow_direct_io_mmap(struct fuse_session *session) {
+int cfuse_take_over_io(struct fuse_session *session, bool allow_direct_io_mmap) {
+    wanted = allow_direct_io_mmap;
     static const struct fuse_custom_io io = {.writev = write_reply, .read = read_request};
     return fuse_session_custom_io(session, &io, fuse_session_fd(session));
 }
 
-bool cfuse_direct_io_mmap_is_offered(void) { return offered; }
+bool cfuse_allows_direct_io_mmap(void) { return allowed; }

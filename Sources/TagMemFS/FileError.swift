@@ -16,6 +16,8 @@ enum FileError: Error, Equatable {
     case invalid
     /// No file of that name.
     case notFound
+    /// Longer than a name can be.
+    case nameTooLong
     /// The tree's structure is not the caller's to change.
     case notPermitted
     /// The file cannot be read, or not be written.
@@ -45,6 +47,7 @@ enum FileError: Error, Equatable {
         case .deferredFault: EIO
         case .invalid: EINVAL
         case .notFound: ENOENT
+        case .nameTooLong: ENAMETOOLONG
         case .notPermitted: EPERM
         case .accessDenied: EACCES
         case .notDirectory: ENOTDIR

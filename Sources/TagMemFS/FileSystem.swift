@@ -80,7 +80,11 @@ final class FileSystem: @unchecked Sendable {
         return .root
     }
 
+    /// In bytes.
+    private static let maximumNameLength = 255
+
     func lookUp(_ name: String, in parent: NodeID) throws(FileError) -> NodeID {
+        if name.utf8.count > Self.maximumNameLength { throw .nameTooLong }
         guard let child = try children(of: parent).first(where: { $0.name == name }) else { throw .notFound }
         return child.node
     }
@@ -161,7 +165,7 @@ final class FileSystem: @unchecked Sendable {
         result.f_blocks = pages
         result.f_bfree = pages
         result.f_bavail = pages
-        result.f_namemax = 255
+        result.f_namemax = UInt(Self.maximumNameLength)
         return result
     }
 

@@ -199,6 +199,7 @@ struct TreeTests {
             }
             let long = String(repeating: "x", count: 255)
             #expect(throws: Errno(ENOENT)) { try status(of: device.path(long)) }
+            #expect(throws: Errno(ENAMETOOLONG)) { try status(of: device.path(long + "x")) }
             #expect(throws: Errno(ENAMETOOLONG)) {
                 try status(of: device.path(String(repeating: long, count: 17)))
             }

@@ -48,7 +48,8 @@ import Testing
             (FileError.hole, ENXIO), (.pastEnd, ENXIO), (.notTaggable, EOPNOTSUPP), (.tagCheckFault, EFAULT),
             (.deferredFault, EIO), (.invalid, EINVAL), (.notFound, ENOENT), (.notPermitted, EPERM),
             (.accessDenied, EACCES), (.notDirectory, ENOTDIR), (.isDirectory, EISDIR), (.wouldBlock, EAGAIN),
-            (.interrupted, EINTR), (.readaheadRefused, EAGAIN), (.notSupported, EOPNOTSUPP),
+            (.nameTooLong, ENAMETOOLONG), (.interrupted, EINTR), (.readaheadRefused, EAGAIN),
+            (.notSupported, EOPNOTSUPP),
             (.overloaded, ENOMEM), (.unmounting, ENOTCONN),
         ])
     func errors(_ error: FileError, _ errno: Int32) { #expect(error.errno == errno) }

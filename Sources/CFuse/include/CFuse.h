@@ -43,13 +43,16 @@ static inline void cfuse_decline(struct fuse_conn_info *connection, uint64_t cap
 #endif
 }
 
-/// Has the session negotiate FUSE_DIRECT_IO_ALLOW_MMAP (kernel 6.6): files opened with direct_io can be mapped.
+/// Reads requests and writes replies in libfuse's stead, which is needed for two things:
 ///
-/// libfuse before 3.17 has no name for it, so the bit is set in the INIT reply on its way to the kernel. Call after
-/// fuse_session_mount and before the loop; one session a process. Returns 0 or a negative errno.
-int cfuse_allow_direct_io_mmap(struct fuse_session *session);
+/// - With `allow_direct_io_mmap`, FUSE_DIRECT_IO_ALLOW_MMAP (kernel 6.6) is negotiated: files opened with direct_io can
+///   be mapped. libfuse before 3.17 has no name for it, so the bit is set in the INIT reply on its way to the kernel.
+/// - A connection that ends in the middle of a request counts as unmounted, and not as an error.
+///
+/// Call after fuse_session_mount and before the loop; one session a process. Returns 0 or a negative errno.
+int cfuse_take_over_io(struct fuse_session *session, bool allow_direct_io_mmap);
 
-/// Whether the kernel offered FUSE_DIRECT_IO_ALLOW_MMAP; known from the INIT operation on.
-bool cfuse_direct_io_mmap_is_offered(void);
+/// Whether the kernel took FUSE_DIRECT_IO_ALLOW_MMAP; known from the INIT operation on.
+bool cfuse_allows_direct_io_mmap(void);
 
 #endif

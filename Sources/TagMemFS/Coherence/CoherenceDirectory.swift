@@ -11,7 +11,8 @@ import TagMemCore
 ///
 /// - The lines that one page of an alias's file shows are held by that alias all or not at all, so a recall of a page
 ///   never meets a queued fill of the same page, which would hold the page's lock in the kernel.
-/// - A line with a writer is held by nobody. A line that is recalled has a holder.
+/// - A line with a writer is held by nobody, but by the alias that writes through the page cache. A line that is
+///   recalled has a holder.
 /// - Write-backs claim nothing: they are served at once, always.
 ///
 /// Lock order: `state` is a leaf; nothing is called with it held but the model.
@@ -41,6 +42,9 @@ final class CoherenceDirectory: Sendable {
         /// All jobs up to this one are done.
         var doneSequence: UInt64 = 0
         var isDraining = false
+        /// Operations whose turn has come, and whether a thread runs them.
+        var ready: Deque<Waiter> = []
+        var isRunningReady = false
     }
 
     init(
@@ -504,10 +508,27 @@ final class CoherenceDirectory: Sendable {
         return nil
     }
 
+    /// Runs operations whose turn has come. Those that this makes ready are run after them, by the thread that runs
+    /// already: not one inside the other, however many wait.
     private func run(_ waiters: [Waiter]) {
-        for waiter in waiters {
+        guard !waiters.isEmpty else { return }
+        let isRunning = state.withLock { state in
+            state.ready.append(contentsOf: waiters)
+            defer { state.isRunningReady = true }
+            return state.isRunningReady
+        }
+        if isRunning { return }
+        while let waiter = nextReady() {
             guard let grant = waiter.grant, let operation = waiter.operation else { continue }
             operation.run(grant)
+        }
+    }
+
+    private func nextReady() -> Waiter? {
+        state.withLock { state in
+            let waiter = state.ready.popFirst()
+            if waiter == nil { state.isRunningReady = false }
+            return waiter
         }
     }
 }

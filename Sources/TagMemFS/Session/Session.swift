@@ -52,7 +52,9 @@ public final class Session: @unchecked Sendable {
         guard unsafe fuse_session_mount(session, configuration.mountpoint) == 0 else {
             throw SessionError.Explained()
         }
-        if !configuration.usesPageCache { unsafe cfuse_allow_direct_io_mmap(session) }
+        guard unsafe cfuse_take_over_io(session, !configuration.usesPageCache) == 0 else {
+            throw SessionError.Explained()
+        }
         if let mounted = MountedFileSystem(at: configuration.mountpoint) { prepare(mounted) }
         let shutdown = unsafe Shutdown(fileSystem: fileSystem, session: session)
         shutdown.start()
@@ -128,12 +130,12 @@ public final class Session: @unchecked Sendable {
         // Answers go straight from memory, which was measured to be faster than pipes.
         unsafe cfuse_decline(
             connection, UInt64(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE))
-        if !configuration.usesPageCache, !cfuse_direct_io_mmap_is_offered() {
+        if !configuration.usesPageCache, !cfuse_allows_direct_io_mmap() {
             warn(
                 "this kernel (before 6.6) cannot map files that are read directly:"
                     + " mem and views go through the page cache and are checked page by page")
         }
-        fileSystem.mapsDirectFiles = !configuration.usesPageCache && cfuse_direct_io_mmap_is_offered()
+        fileSystem.mapsDirectFiles = cfuse_allows_direct_io_mmap()
         if !fileSystem.mapsDirectFiles {
             // The kernel holds the locks of all pages of a cached write; with one, no recall can wait for another's.
             unsafe connection.pointee.max_write = UInt32(Page.size)

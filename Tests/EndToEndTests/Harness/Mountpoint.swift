@@ -22,8 +22,13 @@ func withMountpoint<Result>(
 
 /// The daemon in the background that serves a mount point.
 func daemon(at path: String) throws -> pid_t {
-    let found = try processes(naming: path).filter {
-        (try? contents(of: "/proc/\($0)/comm")) == "tagmemd\n"
+    // For a moment after the fork the guard has the daemon's name.
+    var found: [pid_t] = []
+    _ = eventually(within: 5) {
+        found =
+            (try? processes(naming: path))?.filter { (try? contents(of: "/proc/\($0)/comm")) == "tagmemd\n" }
+            ?? []
+        return found.count == 1
     }
     try #require(found.count == 1, "\(found.count) daemons at \(path)")
     return found[0]
