@@ -30,16 +30,18 @@ bench: build
 # The sanitizers: all tests but those that mount, then a stressed mount.
 asan: dependencies
 	swift test --sanitize=address --scratch-path .build-asan --skip EndToEndTests
-	Scripts/stress .build-asan/debug $(STRESS_SECONDS)
+	swift build --product tagmem-client
+	Scripts/stress .build-asan/debug/tagmemd .build/debug/tagmem-client $(STRESS_SECONDS)
 
 tsan: dependencies
 	swift test --sanitize=thread --scratch-path .build-tsan --skip EndToEndTests
-	Scripts/stress .build-tsan/debug $(STRESS_SECONDS)
+	swift build --product tagmem-client
+	Scripts/stress .build-tsan/debug/tagmemd .build/debug/tagmem-client $(STRESS_SECONDS)
 
 # STRESS_SECONDS a mode of all kinds of access to the same few pages, checked against a model.
 stress: build
-	swift build -c release --product tagmem-client
-	Scripts/stress .build/release $(STRESS_SECONDS)
+	swift build --product tagmem-client
+	Scripts/stress .build/release/tagmemd .build/debug/tagmem-client $(STRESS_SECONDS)
 
 format:
 	swift format -i -r Package.swift Sources Tests
