@@ -109,7 +109,7 @@ struct CommandTests {
         }
     }
 
-    @Test("A directory that something is mounted on is refused") func occupied() throws {
+    @Test("A directory that something is mounted on is refused", .needsRoot) func occupied() throws {
         try withMountpoint { path in
             try mountInBackground(path)
             let again = try run(daemonProgram, [path], timeout: 10)
@@ -128,7 +128,7 @@ struct CommandTests {
         }
     }
 
-    @Test("mount(8) mounts it") func mountCommand() throws {
+    @Test("mount(8) mounts it", .needsRoot) func mountCommand() throws {
         try withMountpoint { path in
             let outcome = try run(
                 "unshare",
@@ -155,8 +155,8 @@ struct CommandTests {
 
     private static let otherUser = ["--reuid", "65534", "--regid", "65534", "--clear-groups"]
 
-    @Test("Others get nothing without allow_other, and with it what the modes allow") func otherUsers() throws
-    {
+    @Test("Others get nothing without allow_other, and with it what the modes allow", .needsRoot)
+    func otherUsers() throws {
         for options in [[], ["allow_other"]] {
             try withDevice(size: "256K", mountOptions: options) { device in
                 try check { unsafe chmod(device.mountpoint, 0o755) }
@@ -197,7 +197,7 @@ struct CommandTests {
         }
     }
 
-    @Test("An ordinary user mounts it with fusermount3") func ordinaryUser() throws {
+    @Test("An ordinary user mounts it with fusermount3", .needsRoot) func ordinaryUser() throws {
         try withMountpoint { path in
             let outcome = try run(
                 "unshare",

@@ -42,7 +42,8 @@ struct LifetimeTests {
         }
     }
 
-    @Test("A lazy umount with mappings alive leaves nobody that cannot be killed") func lazyUnmount() throws {
+    @Test("A lazy umount with mappings alive leaves nobody that cannot be killed", .needsRoot)
+    func lazyUnmount() throws {
         try withMountpoint { path in
             try mountInBackground(path)
             let pid = try daemon(at: path)

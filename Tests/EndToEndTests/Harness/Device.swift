@@ -47,7 +47,7 @@ final class Device: @unchecked Sendable {
     /// Takes the mount away, whatever state it is in, and looks at how the daemon ends.
     fileprivate func tearDown(expectsDeath: Bool, _ sourceLocation: SourceLocation) {
         while isMounted(mountpoint) {
-            if unsafe umount2(mountpoint, Int32(MNT_DETACH)) != 0 { break }
+            if !detach(mountpoint) { break }
         }
         var ending = daemon.wait(seconds: 10)
         if ending == nil {
@@ -58,7 +58,7 @@ final class Device: @unchecked Sendable {
         if isMounted(mountpoint) {
             Issue.record("\(mountpoint) stays mounted", sourceLocation: sourceLocation)
             unsafe umount2(mountpoint, Int32(MNT_FORCE))
-            unsafe umount2(mountpoint, Int32(MNT_DETACH))
+            _ = detach(mountpoint)
         }
         if !expectsDeath {
             if ending != .exited(0) {

@@ -8,7 +8,7 @@ func withMountpoint<Result>(
     let path = try makeTemporaryDirectory()
     defer {
         while isMounted(path) {
-            if unsafe umount2(path, Int32(MNT_DETACH)) != 0 { break }
+            if !detach(path) { break }
         }
         let isQuiet = eventually(within: 8) { (try? processes(naming: path))?.isEmpty ?? false }
         if !isQuiet {
@@ -45,4 +45,10 @@ func mountInBackground(
     try #require(
         try contents(of: "\(path)/phys/mode") == "sync\n", "no answer", sourceLocation: sourceLocation)
     return outcome
+}
+
+/// Takes a mount out of the tree, also one that is in use: as root by itself, as a user with fusermount3.
+func detach(_ path: String) -> Bool {
+    if unsafe umount2(path, Int32(MNT_DETACH)) == 0 { return true }
+    return (try? run("fusermount3", ["-u", "-z", path], timeout: 10).succeeded) ?? false
 }
