@@ -82,7 +82,8 @@ struct LifetimeTests {
     }
 
     @Test(
-        "When the daemon is killed under load, everyone ends", arguments: ["sync", "async", "none", "sync"])
+        "When the daemon is killed under load, everyone ends", .needsAbort,
+        arguments: ["sync", "async", "none", "sync"])
     func killedUnderLoad(mode: String) throws {
         try withDevice(size: "1G", expectsDeath: true) { device in
             let stress = try Program(
