@@ -1,0 +1,115 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// The blocks' records and the reverse map, in memory that is committed as it is written.
+///
+/// ```
+///   records:  | BlockRecord, 24 bytes | bitmap of used pages, 8 bytes a word | next block …
+///   entries:  | PageEntry, 8 bytes, of each of the d + g pages               | next block …
+/// ```
+///
+/// With 32 + 1 pages a block that is 32 + 33 * 8 = 296 bytes a block, 9 bytes a page, 0.22 % of 4 KiB pages.
+///
+/// Indices are checked against the number of blocks; positions by the callers, who have them from bitmaps or from
+/// frames that were checked.
+@safe
+struct BlockTable: ~Copyable, @unchecked Sendable {
+    // SAFETY: both mappings are made in `init` and unmapped in `deinit`, and hold `count` blocks of `recordStride`
+    // and `pages` entries; zero bytes are valid records and entries. `@unchecked`: the owner is used under a lock.
+    private let records: UnsafeMutableRawPointer
+    private let entries: UnsafeMutablePointer<UInt64>
+    let count: Int
+    private let recordStride: Int
+    private let pages: Int
+    private let words: Int
+
+    private static let maskOffset = 24
+
+    init(blocks: Int, geometry: BlockGeometry) throws(AllocatorError) {
+        precondition(MemoryLayout<BlockRecord>.stride == Self.maskOffset, "the record fits before its bitmap")
+        let stride = Self.maskOffset + 8 * geometry.maskWords
+        let recordBytes = blocks * stride
+        let entryBytes = blocks * geometry.pages * 8
+        guard let first = unsafe Self.map(recordBytes) else { throw .noHostMemory(bytes: recordBytes) }
+        guard let second = unsafe Self.map(entryBytes) else {
+            // SAFETY: mapped above with that size, and nobody else knows of it.
+            unsafe munmap(first, recordBytes)
+            throw .noHostMemory(bytes: entryBytes)
+        }
+        unsafe records = first
+        unsafe entries = second.bindMemory(to: UInt64.self, capacity: entryBytes / 8)
+        count = blocks
+        recordStride = stride
+        pages = geometry.pages
+        words = geometry.maskWords
+    }
+
+    deinit {
+        // SAFETY: mapped in `init` with these sizes.
+        unsafe munmap(records, count * recordStride)
+        unsafe munmap(entries, count * pages * 8)
+    }
+
+    private static func map(_ bytes: Int) -> UnsafeMutableRawPointer? {
+        let base = unsafe mmap(
+            nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        return unsafe base == MAP_FAILED ? nil : base
+    }
+
+    /// Bytes of address space, all of which are committed once every block was used.
+    var bytes: Int { count * (recordStride + pages * 8) }
+
+    @inline(__always)
+    private func record(_ block: BlockIndex) -> UnsafeMutableRawPointer {
+        precondition(block.offset < count, "no such Tag Block")
+        // SAFETY: the index was checked.
+        return unsafe records + block.offset * recordStride
+    }
+
+    subscript(_ block: BlockIndex) -> BlockRecord {
+        @inline(__always) get {
+            // SAFETY: `record` points to an initialized record; zero is one.
+            unsafe record(block).assumingMemoryBound(to: BlockRecord.self).pointee
+        }
+        @inline(__always) nonmutating set {
+            // SAFETY: as above; the type is trivial.
+            unsafe record(block).assumingMemoryBound(to: BlockRecord.self).pointee = newValue
+        }
+    }
+
+    /// A word of the bitmap of used pages.
+    subscript(_ block: BlockIndex, word word: Int) -> UInt64 {
+        @inline(__always) get {
+            precondition(word < words, "no such bitmap word")
+            // SAFETY: both indices were checked.
+            return unsafe record(block).load(fromByteOffset: Self.maskOffset + 8 * word, as: UInt64.self)
+        }
+        @inline(__always) nonmutating set {
+            precondition(word < words, "no such bitmap word")
+            // SAFETY: both indices were checked.
+            unsafe record(block).storeBytes(
+                of: newValue, toByteOffset: Self.maskOffset + 8 * word, as: UInt64.self)
+        }
+    }
+
+    /// A page's entry in the reverse map.
+    subscript(_ place: Place) -> PageEntry {
+        @inline(__always) get {
+            // SAFETY: `slot` checked the indices.
+            PageEntry(word: unsafe entries[slot(place)])
+        }
+        @inline(__always) nonmutating set {
+            // SAFETY: `slot` checked the indices.
+            unsafe entries[slot(place)] = newValue.rawValue
+        }
+    }
+
+    @inline(__always)
+    private func slot(_ place: Place) -> Int {
+        precondition(place.block.offset < count && place.position < pages, "no such page")
+        return place.block.offset &* pages &+ place.position
+    }
+}
