@@ -45,6 +45,8 @@ struct BlockRecord {
         static let tried = Self(rawValue: 2)
         /// None of its lent pages would move.
         static let lentTried = Self(rawValue: 4)
+        /// Compaction could not empty it, and leaves it alone until it has tried all others. Outlasts a call.
+        static let refused = Self(rawValue: 8)
     }
 
     var used: Int { Int(usedData) + Int(usedTag) }

@@ -8,7 +8,8 @@ extension PageAllocator {
 
     /// Empties sparse tagged blocks into fuller ones, with at most `budget` pages moved or exchanged.
     ///
-    /// Call it again until `isCompact`. A block that a step leaves half emptied is in ordinary use meanwhile.
+    /// Call it again until `isCompact`. A block that cannot be emptied is left alone until all others were tried, so
+    /// that this ends. A block that a step leaves half emptied is in ordinary use meanwhile.
     ///
     /// - Returns: the part of the budget that was used.
     @discardableResult
@@ -16,8 +17,10 @@ extension PageAllocator {
         defer { clearMarks() }
         var left = budget
         while left > 0 {
-            guard let block = victim.flatMap({ canEmpty(table[$0]) ? $0 : nil }) ?? emptiable() else {
-                victim = nil
+            guard
+                let block = victim.flatMap({ canEmpty(table[$0], except: .refused) ? $0 : nil })
+                    ?? emptiable(except: .refused)
+            else {
                 isStalled = true
                 break
             }
@@ -26,11 +29,27 @@ extension PageAllocator {
             case .done:
                 counters.compactions += 1
                 victim = nil
-            case .failed: victim = nil
+            case .failed:
+                var record = table[block]
+                record.marks.insert(.refused)
+                table[block] = record
+                refused.append(block)
+                victim = nil
             case .outOfBudget: break
             }
         }
+        if isCompact { endCompaction() }
         return budget - left
+    }
+
+    /// The blocks that refused may be tried again.
+    private mutating func endCompaction() {
+        victim = nil
+        while let block = refused.popLast() {
+            var record = table[block]
+            record.marks.remove(.refused)
+            table[block] = record
+        }
     }
 
     /// Compacts to the end.

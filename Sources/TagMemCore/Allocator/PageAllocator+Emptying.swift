@@ -8,27 +8,31 @@ extension PageAllocator {
     /// Whether the block's tagged pages have room in the other tagged blocks, and may leave.
     ///
     /// The room of the others is slack - (d - tagged - pinnedData), and tagged pages must fit: slack >= d - pinnedData.
-    func canEmpty(_ record: BlockRecord) -> Bool {
-        record.state == .tagged && record.pinnedTagged == 0 && !record.marks.contains(.tried)
+    func canEmpty(_ record: BlockRecord, except marks: BlockRecord.Marks) -> Bool {
+        record.state == .tagged && record.pinnedTagged == 0 && record.marks.isDisjoint(with: marks)
             && slack >= geometry.dataPages - Int(record.pinnedData)
     }
 
     /// The sparsest tagged block that can be emptied into the others; nil if the tagged blocks are as few as can be.
-    func emptiable() -> BlockIndex? {
+    func emptiable(except marks: BlockRecord.Marks) -> BlockIndex? {
         guard slack > 0, slack >= geometry.dataPages || pinnedLent > 0 else { return nil }
-        let room = firstBlock(.room, sparsestFirst: true) { canEmpty($1) }
-        let lent = firstBlock(.lent, sparsestFirst: true) { canEmpty($1) }
+        let room = firstBlock(.room, sparsestFirst: true) { canEmpty($1, except: marks) }
+        let lent = firstBlock(.lent, sparsestFirst: true) { canEmpty($1, except: marks) }
         guard let room, let lent else {
-            return room ?? lent ?? fullEmptiable()
+            return room ?? lent ?? fullEmptiable(except: marks)
         }
         return table[room].tagged <= table[lent].tagged ? room : lent
     }
 
     /// Only where pages cannot move can it be that none but a fully tagged block, which is in no list, is left to
     /// empty.
-    private func fullEmptiable() -> BlockIndex? {
-        guard slack >= geometry.dataPages, pinnedPages > 0 || !marked.isEmpty else { return nil }
-        return (0..<freshBlock).lazy.map { BlockIndex(UInt32($0)) }.first { canEmpty(self.table[$0]) }
+    private func fullEmptiable(except marks: BlockRecord.Marks) -> BlockIndex? {
+        guard slack >= geometry.dataPages, pinnedPages > 0 || !marked.isEmpty || !refused.isEmpty else {
+            return nil
+        }
+        return (0..<freshBlock).lazy.map { BlockIndex(UInt32($0)) }.first {
+            canEmpty(self.table[$0], except: marks)
+        }
     }
 
     /// Moves the tagged pages of a block to other tagged blocks: to free Data Pages while there are any, otherwise in
@@ -85,7 +89,7 @@ extension PageAllocator {
 
     /// Empties one tagged block for an allocation that found no page, trying others if pages refuse.
     mutating func emptyBlock(_ mover: inout some PageMover) -> Bool {
-        while let block = emptiable() {
+        while let block = emptiable(except: .tried) {
             var budget = Int.max
             if empty(block, budget: &budget, &mover) == .done {
                 counters.directCompactions += 1

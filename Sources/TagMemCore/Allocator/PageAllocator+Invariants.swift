@@ -60,7 +60,7 @@ extension PageAllocator {
                 == (counted.pinnedTagged, counted.pinnedData, counted.pinnedTag),
             "\(name): its pins are wrong")
         try require(record.state == counted.settledState, "\(name): \(record.state) with \(record.used) used")
-        try require(record.marks.isEmpty, "\(name): a mark is left")
+        try require(record.marks.subtracting(.refused).isEmpty, "\(name): a mark is left")
         try require(record.list == list(for: record), "\(name): in the wrong list")
         switch record.state {
         case .free: sum.freeBlocks += 1

@@ -38,6 +38,8 @@ public struct PageAllocator: ~Copyable, Sendable {
     var victim: BlockIndex?
     /// Whether compaction found nothing that it could do, and nothing changed since.
     var isStalled = false
+    /// Blocks with the mark `.refused`.
+    var refused: [BlockIndex] = []
     /// Blocks with marks of the operation that is under way.
     var marked: [BlockIndex] = []
     var reserves = ReservePair()
