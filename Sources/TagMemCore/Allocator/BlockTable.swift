@@ -27,6 +27,7 @@ struct BlockTable: ~Copyable, @unchecked Sendable {
     private let words: Int
 
     private static let maskOffset = 24
+    private static let hugeTableBytes = 16 << 20
 
     init(blocks: Int, geometry: BlockGeometry) throws(AllocatorError) {
         precondition(MemoryLayout<BlockRecord>.stride == Self.maskOffset, "the record fits before its bitmap")
@@ -56,7 +57,11 @@ struct BlockTable: ~Copyable, @unchecked Sendable {
     private static func map(_ bytes: Int) -> UnsafeMutableRawPointer? {
         let base = unsafe mmap(
             nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-        return unsafe base == MAP_FAILED ? nil : base
+        guard let base = unsafe base, unsafe base != MAP_FAILED else { return nil }
+        // A table that is larger than the reach of the TLB is walked at random: twice the speed with huge pages. Small
+        // tables are committed by the page.
+        if bytes >= hugeTableBytes { unsafe madvise(base, bytes, MADV_HUGEPAGE) }
+        return unsafe base
     }
 
     /// Bytes of address space, all of which are committed once every block was used.

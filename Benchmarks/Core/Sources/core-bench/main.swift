@@ -65,3 +65,6 @@ for (name, size) in [("4 KiB", 4096), ("64 KiB", 65536), ("1 MiB", mebibyte)] {
     }
     row(name, copies, checks)
 }
+
+// The largest memory to emulate, in GiB: the tables of 1 TiB take 2.3 GiB once all of it was used, the bench another.
+try AllocatorBench.run(largest: CommandLine.arguments.dropFirst().first.flatMap { Int($0) } ?? 64)
