@@ -11,7 +11,7 @@
 /// one of 32 classes: 0 to 11 for the fuller half by the width of the number of unused pages, 31 down to 20 for the
 /// other by the width of the number of used ones. So the fullest block is in the lowest class that is not empty and the
 /// sparsest in the highest, give or take a factor of two, and few changes of a count change the class.
-struct BlockLists {
+struct BlockLists: ~Copyable, Sendable {
     enum Kind: UInt8 { case other, untagged, room, lent }
 
     /// A list: kind * 32 + class.

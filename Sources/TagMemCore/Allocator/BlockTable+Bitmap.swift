@@ -22,12 +22,27 @@ extension BlockTable {
         self[place.block, word: place.position >> 6] >> UInt64(place.position & 63) & 1 == 1
     }
 
+    /// What a page that is in use is used for.
     @inline(__always)
-    func setUsed(_ place: Place, _ isUsed: Bool) {
+    func use(of place: Place) -> PageUse {
+        precondition(isUsed(place), "the page is free")
+        let word = self[place.block, word: words + (place.position >> 6)]
+        return word >> UInt64(place.position & 63) & 1 == 1 ? .tagged : .untagged
+    }
+
+    @inline(__always)
+    func setUsed(_ place: Place, for use: PageUse) {
         let bit: UInt64 = 1 << UInt64(place.position & 63)
         let word = self[place.block, word: place.position >> 6]
-        precondition(
-            (word & bit == 0) == isUsed, isUsed ? "the page is in use already" : "the page is free already")
-        self[place.block, word: place.position >> 6] = word ^ bit
+        precondition(word & bit == 0, "the page is in use already")
+        self[place.block, word: place.position >> 6] = word | bit
+        if use == .tagged { self[place.block, word: words + (place.position >> 6)] |= bit }
+    }
+
+    @inline(__always)
+    func setFree(_ place: Place) {
+        let bit: UInt64 = 1 << UInt64(place.position & 63)
+        self[place.block, word: place.position >> 6] &= ~bit
+        self[place.block, word: words + (place.position >> 6)] &= ~bit
     }
 }

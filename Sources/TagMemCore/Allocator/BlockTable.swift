@@ -7,11 +7,14 @@
 /// The blocks' records and the reverse map, in memory that is committed as it is written.
 ///
 /// ```
-///   records:  | BlockRecord, 24 bytes | bitmap of used pages, 8 bytes a word | next block …
+///   records:  | BlockRecord, 24 bytes | bitmap of used pages | bitmap of tagged pages | next block …
 ///   entries:  | PageEntry, 8 bytes, of each of the d + g pages               | next block …
 /// ```
 ///
-/// With 32 + 1 pages a block that is 32 + 33 * 8 = 296 bytes a block, 9 bytes a page, 0.22 % of 4 KiB pages.
+/// With 32 + 1 pages a block that is 40 + 33 * 8 = 304 bytes a block, 9.2 bytes a page, 0.22 % of 4 KiB pages.
+///
+/// The bitmaps say what a page is used for, so that a page is freed without a look at its entry: at random in large
+/// memory that is a cache miss. The entry of a free page is stale.
 ///
 /// Indices are checked against the number of blocks; positions by the callers, who have them from bitmaps or from
 /// frames that were checked.
@@ -24,14 +27,14 @@ struct BlockTable: ~Copyable, @unchecked Sendable {
     let count: Int
     private let recordStride: Int
     private let pages: Int
-    private let words: Int
+    let words: Int
 
     private static let maskOffset = 24
     private static let hugeTableBytes = 16 << 20
 
     init(blocks: Int, geometry: BlockGeometry) throws(AllocatorError) {
         precondition(MemoryLayout<BlockRecord>.stride == Self.maskOffset, "the record fits before its bitmap")
-        let stride = Self.maskOffset + 8 * geometry.maskWords
+        let stride = Self.maskOffset + 16 * geometry.maskWords
         let recordBytes = blocks * stride
         let entryBytes = blocks * geometry.pages * 8
         guard let first = unsafe Self.map(recordBytes) else { throw .noHostMemory(bytes: recordBytes) }
@@ -85,26 +88,26 @@ struct BlockTable: ~Copyable, @unchecked Sendable {
         }
     }
 
-    /// A word of the bitmap of used pages.
+    /// A word of a bitmap: those of used pages come first, then those of tagged ones.
     subscript(_ block: BlockIndex, word word: Int) -> UInt64 {
         @inline(__always) get {
-            precondition(word < words, "no such bitmap word")
+            precondition(word < 2 &* words, "no such bitmap word")
             // SAFETY: both indices were checked.
             return unsafe record(block).load(fromByteOffset: Self.maskOffset + 8 * word, as: UInt64.self)
         }
         @inline(__always) nonmutating set {
-            precondition(word < words, "no such bitmap word")
+            precondition(word < 2 &* words, "no such bitmap word")
             // SAFETY: both indices were checked.
             unsafe record(block).storeBytes(
                 of: newValue, toByteOffset: Self.maskOffset + 8 * word, as: UInt64.self)
         }
     }
 
-    /// A page's entry in the reverse map.
+    /// A page's entry in the reverse map; `.free` for a page that is not in use.
     subscript(_ place: Place) -> PageEntry {
         @inline(__always) get {
             // SAFETY: `slot` checked the indices.
-            PageEntry(word: unsafe entries[slot(place)])
+            isUsed(place) ? PageEntry(word: unsafe entries[slot(place)]) : .free
         }
         @inline(__always) nonmutating set {
             // SAFETY: `slot` checked the indices.

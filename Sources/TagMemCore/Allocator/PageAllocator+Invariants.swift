@@ -44,9 +44,11 @@ extension PageAllocator {
         for position in 0..<geometry.pages {
             let place = Place(block, position)
             let entry = table[place]
-            try require(
-                entry.isFree != table.isUsed(place), "\(name): bitmap and entry of \(position) differ")
-            guard let use = entry.use else { continue }
+            guard let use = entry.use else {
+                try require(!table.isUsed(place), "\(name): page \(position) is in use without an entry")
+                continue
+            }
+            try require(table.use(of: place) == use, "\(name): bitmap and entry of \(position) differ")
             try require(use == .untagged || !isTagPage(place), "\(name): tag storage is tagged")
             counted = counted.occupying(use, isTagPage: isTagPage(place))
             if entry.isPinned { counted = counted.pinning(use, isTagPage: isTagPage(place), true) }

@@ -13,7 +13,7 @@ extension PageAllocator {
             record.state == (use == .tagged ? .tagged : record.state) && record.state != .free
                 && !(isTagPage && (use == .tagged || record.state == .tagged)),
             "the page's block is in another state")
-        table.setUsed(place, true)
+        table.setUsed(place, for: use)
         table[place] = entry
         count(use, isTagPage, 1)
         relist(place.block, record.occupying(use, isTagPage: isTagPage))
@@ -22,10 +22,9 @@ extension PageAllocator {
     /// A page is free. `settle` must follow, unless the block is claimed.
     @inline(__always)
     mutating func vacate(_ place: Place) {
-        guard let use = table[place].use else { preconditionFailure("the page is free already") }
+        let use = table.use(of: place)
         let isTagPage = isTagPage(place)
-        table.setUsed(place, false)
-        table[place] = .free
+        table.setFree(place)
         count(use, isTagPage, -1)
         table[place.block] = table[place.block].vacating(use, isTagPage: isTagPage)
     }

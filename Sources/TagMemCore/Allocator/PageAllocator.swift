@@ -75,9 +75,7 @@ public struct PageAllocator: ~Copyable, Sendable {
     /// Takes a page back. It must be in use and not pinned.
     public mutating func free(_ frame: PageFrame, with mover: inout some PageMover) {
         let place = Place(frame, geometry)
-        let entry = table[place]
-        precondition(!entry.isFree, "a free page is freed")
-        precondition(!entry.isPinned, "a pinned page is freed")
+        if pinnedPages > 0 { precondition(!table[place].isPinned, "a pinned page is freed") }
         vacate(place)
         settle(place.block, &mover)
         counters.frees += 1
@@ -89,6 +87,12 @@ public struct PageAllocator: ~Copyable, Sendable {
         let entry = table[Place(frame, geometry)]
         guard let use = entry.use, entry.owner.reserve == nil else { return nil }
         return (entry.owner, use, entry.isPinned)
+    }
+
+    /// What a page is used for; nil if it is free or a reserved Tag Page.
+    public func use(of frame: PageFrame) -> PageUse? {
+        let place = Place(frame, geometry)
+        return table.isUsed(place) ? table.use(of: place) : nil
     }
 
     /// Hands a page over, as the rename of a file does to its pages.

@@ -38,8 +38,10 @@ enum AllocatorBench {
     }
 
     static func run(largest: Int) throws {
-        print("\n| page allocator | full | random free + allocate | untagged | tagged | table bytes a page |")
-        print("| :-- | --: | --: | --: | --: | --: |")
+        print(
+            "\n| page allocator | full | random free + allocate | the loop alone | untagged | tagged | table bytes a page |"
+        )
+        print("| :-- | --: | --: | --: | --: | --: | --: |")
         for (name, gibibytes) in [("1 GiB", 1), ("64 GiB", 64), ("1 TiB", 1024)] where gibibytes <= largest {
             for percent in [10, 50, 99] { try pairs(name, gibibytes << 30, percent) }
         }
@@ -80,7 +82,7 @@ enum AllocatorBench {
                 for _ in 0..<pairs {
                     let index = random.next(below: count)
                     let frame = unsafe frames[index]
-                    let use = uses.count == 1 ? uses[0] : allocator.page(at: frame)?.use ?? .untagged
+                    let use = uses.count == 1 ? uses[0] : allocator.use(of: frame) ?? .untagged
                     allocator.free(frame, with: &mover)
                     unsafe frames[index] = try allocator.allocate(
                         use, for: PageOwner(object: 1, index: UInt32(index)), with: &mover)
@@ -88,11 +90,30 @@ enum AllocatorBench {
                 times.append(Double(processorTime() - start) / Double(pairs))
             }
             results.append(median(times))
+            if uses.count > 1 { results.append(loop(frames, count, &random)) }
         }
         func text(_ value: Double) -> String { "\((value * 10).rounded() / 10)" }
         print(
-            "| \(name) | \(percent) % | \(text(results[0])) ns | \(text(results[1])) ns | \(text(results[2])) ns | \(text(perPage)) |"
+            "| \(name) | \(percent) % | \(text(results[0])) ns | \(text(results[1])) ns | \(text(results[2])) ns | \(text(results[3])) ns | \(text(perPage)) |"
         )
+    }
+
+    /// What the loop costs without the allocator: a random page's number is read and written.
+    private static func loop(
+        _ frames: UnsafeMutableBufferPointer<PageFrame>, _ count: Int, _ random: inout FastRandom
+    ) -> Double {
+        var times: [Double] = []
+        for _ in 0..<9 {
+            let start = processorTime()
+            for _ in 0..<pairs {
+                let index = random.next(below: count)
+                let raw = unsafe frames[index].rawValue
+                unsafe frames[index] = PageFrame(rawValue: raw ^ 1)
+                random.state ^= UInt64(raw & 1)
+            }
+            times.append(Double(processorTime() - start) / Double(pairs))
+        }
+        return median(times)
     }
 
     /// A free block turns tagged and back, and untagged and back: the Tag Storage Clean's accounting included.
