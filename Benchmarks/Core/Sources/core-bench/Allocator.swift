@@ -90,7 +90,7 @@ enum AllocatorBench {
                 times.append(Double(processorTime() - start) / Double(pairs))
             }
             results.append(median(times))
-            if uses.count > 1 { results.append(loop(frames, count, &random)) }
+            if uses.count > 1 { unsafe results.append(loop(frames, count, &random)) }
         }
         func text(_ value: Double) -> String { "\((value * 10).rounded() / 10)" }
         print(
