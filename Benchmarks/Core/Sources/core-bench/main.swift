@@ -37,7 +37,7 @@ for part in 0..<64 {
     dram.fillTags(
         tag.matchingAllocationTag, at: PhysicalAddress(0x4000_0000 + UInt64(part * mebibyte)), count: mebibyte
     )
-    for index in target.indices { unsafe target[index] = UInt8(part) }
+    for index in unsafe target.indices { unsafe target[index] = UInt8(part) }
     unsafe dram.write(
         UnsafeRawBufferPointer(target), to: PhysicalAddress(0x4000_0000 + UInt64(part * mebibyte)))
 }
