@@ -1,0 +1,111 @@
+/// Pages that can be had only by moving others.
+extension PageAllocator {
+    /// A place for the use when none is at hand; nil if pages that cannot move are in the way.
+    ///
+    /// - Throws: `.noMemory` if no arrangement of the pages leaves room for one more.
+    mutating func placeByMigration(
+        _ use: PageUse, _ mover: inout some PageMover
+    ) throws(AllocationError) -> Place? {
+        let isPossible = geometry.isPossible(
+            untagged: untaggedPages + (use == .untagged ? 1 : 0),
+            tagged: taggedPages + (use == .tagged ? 1 : 0), blocks: layout.blocks)
+        guard isPossible else {
+            counters.failures += 1
+            if use == .tagged { counters.reserveFailures += 1 }
+            throw .noMemory(use)
+        }
+        defer { clearMarks() }
+        repeat {
+            if let place = placeAtHand(use, &mover) { return place }
+            if use == .tagged {
+                if let place = placeOfLentPage(&mover) ?? placeOfConvertedBlock(&mover) { return place }
+            }
+        } while emptyBlock(&mover)
+        if use == .tagged { counters.reserveFailures += 1 }
+        return nil
+    }
+
+    /// Moves a lent page out of a tagged block, to any free page. One migration, and no Tag Page more is reserved.
+    private mutating func placeOfLentPage(_ mover: inout some PageMover) -> Place? {
+        while let block = firstBlock(
+            .lent, sparsestFirst: false, where: { !$1.marks.contains(.lentTried) })
+        {
+            var position = 0
+            while let page = movable(.untagged, in: block, position..<geometry.dataPages) {
+                guard let target = placeAtHand(.untagged, &mover) else { return nil }
+                if migrate(page, to: target, &mover) { return page }
+                position = page.position + 1
+                if position >= geometry.dataPages { break }
+            }
+            mark(block, .lentTried)
+        }
+        return nil
+    }
+
+    /// Turns a block in untagged use to tagged use, with a free Data Page.
+    private mutating func placeOfConvertedBlock(_ mover: inout some PageMover) -> Place? {
+        // The g Tag Pages and one Data Page must be free in the end, wherever the free pages are now.
+        guard freePages > geometry.tagPages else { return nil }
+        while let block = convertible() {
+            if convert(block, &mover),
+                let place = freeDataPlace(in: block) ?? clearDataPage(of: block, &mover)
+            {
+                return place
+            }
+            mark(block, .tried)
+            settle(block, &mover)
+        }
+        return nil
+    }
+
+    /// An untagged block with many free pages: of a few of those, the one with the fewest pages in the way.
+    private func convertible() -> BlockIndex? {
+        var best: (block: BlockIndex, usedTag: UInt16)?
+        var left = 8
+        func accepts(_ record: BlockRecord) -> Bool {
+            record.state == .untagged && record.pinnedTag == 0 && !record.marks.contains(.tried)
+                && Int(record.pinnedData) < geometry.dataPages
+        }
+        _ = firstBlock(.untagged, sparsestFirst: true) { block, record in
+            guard accepts(record) else { return false }
+            if record.usedTag < best?.usedTag ?? .max { best = (block, record.usedTag) }
+            left -= 1
+            return record.usedTag == 0 || left == 0
+        }
+        if let best { return best.block }
+        // Where pages cannot move, also a block that is in no list because it is full.
+        guard pinnedPages > 0 || !marked.isEmpty else { return nil }
+        return (0..<freshBlock).lazy.map { BlockIndex(UInt32($0)) }.first { accepts(self.table[$0]) }
+    }
+
+    /// Moves the pages in a block's Tag Pages elsewhere, and reserves them. False if one cannot move: the block is
+    /// what it was, save for pages that moved already.
+    mutating func convert(_ block: BlockIndex, _ mover: inout some PageMover) -> Bool {
+        mark(block, .claimed)
+        while let page = movable(.untagged, in: block, geometry.dataPages..<geometry.pages) {
+            guard let target = placeAtHand(.untagged, &mover) ?? freeDataPlace(in: block),
+                migrate(page, to: target, &mover)
+            else { break }
+        }
+        let isClear = table[block].usedTag == 0
+        if isClear { change(block, to: .tagged, &mover) }
+        unmark(block, .claimed)
+        if !isClear { settle(block, &mover) }
+        return isClear
+    }
+
+    /// Moves one untagged page out of a block that has just turned tagged and has no free Data Page.
+    private mutating func clearDataPage(of block: BlockIndex, _ mover: inout some PageMover) -> Place? {
+        mark(block, .claimed)
+        defer { unmark(block, .claimed) }
+        var position = 0
+        while position < geometry.dataPages,
+            let page = movable(.untagged, in: block, position..<geometry.dataPages)
+        {
+            guard let target = placeAtHand(.untagged, &mover) else { return nil }
+            if migrate(page, to: target, &mover) { return page }
+            position = page.position + 1
+        }
+        return nil
+    }
+}

@@ -1,0 +1,25 @@
+/// Pages that must stay where they are for a while.
+extension PageAllocator {
+    /// Forbids to move a page that is in use. Pins do not nest: the owner counts.
+    public mutating func pin(_ frame: PageFrame) { setPinned(true, frame) }
+
+    /// Allows a pinned page to move again.
+    public mutating func unpin(_ frame: PageFrame) {
+        setPinned(false, frame)
+        isStalled = false
+    }
+
+    private mutating func setPinned(_ isPinned: Bool, _ frame: PageFrame) {
+        let place = Place(frame, geometry)
+        let entry = table[place]
+        guard let use = entry.use else { preconditionFailure("a free page is pinned or unpinned") }
+        precondition(
+            entry.isPinned != isPinned, isPinned ? "the page is pinned already" : "the page is not pinned")
+        table[place] = entry.pinned(isPinned)
+        let record = table[place.block]
+        table[place.block] = record.pinning(use, isTagPage: isTagPage(place), isPinned)
+        let change = isPinned ? 1 : -1
+        pinnedPages += change
+        if record.state == .tagged, use == .untagged { pinnedLent += change }
+    }
+}

@@ -1,0 +1,84 @@
+/// Pages and blocks change state here and nowhere else.
+extension PageAllocator {
+    @inline(__always)
+    func isTagPage(_ place: Place) -> Bool { place.position >= geometry.dataPages }
+
+    /// A free page comes into use. Its block is in the state that the use needs.
+    @inline(__always)
+    mutating func occupy(_ place: Place, _ entry: PageEntry) {
+        guard let use = entry.use else { preconditionFailure("a page comes into use without one") }
+        let record = table[place.block]
+        let isTagPage = isTagPage(place)
+        precondition(
+            record.state == (use == .tagged ? .tagged : record.state) && record.state != .free
+                && !(isTagPage && (use == .tagged || record.state == .tagged)),
+            "the page's block is in another state")
+        table.setUsed(place, for: use)
+        table[place] = entry
+        count(use, isTagPage, 1)
+        relist(place.block, record.occupying(use, isTagPage: isTagPage))
+    }
+
+    /// A page is free. `settle` must follow, unless the block is claimed.
+    @inline(__always)
+    mutating func vacate(_ place: Place) {
+        let use = table.use(of: place)
+        let isTagPage = isTagPage(place)
+        table.setFree(place)
+        count(use, isTagPage, -1)
+        table[place.block] = table[place.block].vacating(use, isTagPage: isTagPage)
+    }
+
+    @inline(__always)
+    private mutating func count(_ use: PageUse, _ isTagPage: Bool, _ change: Int) {
+        if use == .tagged { taggedPages += change } else { untaggedPages += change }
+        if isTagPage { tagPagesUsed += change }
+    }
+
+    /// Brings the block to the state, and to the list, that its counts ask for.
+    @inline(__always)
+    mutating func settle(_ block: BlockIndex, _ mover: inout some PageMover) {
+        let record = table[block]
+        if record.marks.contains(.claimed) { return }
+        let state = record.settledState
+        if state != record.state {
+            change(block, to: state, &mover)
+        } else {
+            relist(block, record)
+        }
+    }
+
+    /// A block's change of state, with the Tag Storage Clean that it needs, before.
+    mutating func change(_ block: BlockIndex, to state: BlockState, _ mover: inout some PageMover) {
+        var record = table[block]
+        if record.state == .free { freeBlocks -= 1 }
+        if record.state == .tagged {
+            taggedBlocks -= 1
+            pinnedLent -= Int(record.pinnedData)
+            counters.blocksToUntagged += 1
+        }
+        switch state {
+        case .free:
+            freeBlocks += 1
+        case .untagged:
+            if record.tagPageUse == .tags { clean(block, .data, &record, &mover) }
+        case .tagged:
+            precondition(record.usedTag == 0, "a Tag Page that holds data cannot be reserved")
+            if record.tagPageUse == .data { clean(block, .tags, &record, &mover) }
+            taggedBlocks += 1
+            pinnedLent += Int(record.pinnedData)
+            counters.blocksToTagged += 1
+            counters.reserveSuccesses += 1
+        }
+        record.state = state
+        relist(block, record)
+    }
+
+    private mutating func clean(
+        _ block: BlockIndex, _ use: TagPageUse, _ record: inout BlockRecord, _ mover: inout some PageMover
+    ) {
+        mover.clean(block, for: use)
+        record.tagPageUse = use
+        if use == .tags { counters.cleansForTags += 1 } else { counters.cleansForData += 1 }
+    }
+}

@@ -1,0 +1,118 @@
+/// The operating system's side of the dynamic carveout: gives out untagged and tagged pages of Tag Blocks.
+///
+/// Three pools: blocks that are all free; untagged pages; and tagged pages, whose Tag Pages are reserved. How blocks
+/// change between them, and why the allocator is complete and frugal, is in Documentation/ALLOCATOR.md.
+///
+/// With *N* blocks of *d + g* pages (see `BlockGeometry`):
+///
+///     free          == (d + g) * N - untagged - tagged - g * taggedBlocks
+///     taggedBlocks  >= ceil(tagged / d), and equal once compact (pinned pages aside)
+///     tagPagesUsed  <= g * (N - taggedBlocks)
+///
+/// A page is allocated, freed, pinned and moved by its frame. Memory itself is touched only through a `PageMover`.
+///
+/// Thread safety: none. The owner's lock must be held across every call, and the mover is called under it.
+public struct PageAllocator: ~Copyable, Sendable {
+    public let layout: BlockLayout
+    let table: BlockTable
+    var lists = BlockLists()
+    /// Blocks from here on were never used, and are in no list.
+    var freshBlock = 0
+
+    /// *u* and *t*: pages in use, the reserves' included.
+    public internal(set) var untaggedPages = 0
+    public internal(set) var taggedPages = 0
+    /// Blocks in tagged use.
+    public internal(set) var taggedBlocks = 0
+    /// Blocks all free.
+    public internal(set) var freeBlocks: Int
+    /// Tag Pages in use for data.
+    public internal(set) var tagPagesUsed = 0
+    /// Pages that may not move, and those of them that are lent by tagged blocks.
+    public internal(set) var pinnedPages = 0
+    var pinnedLent = 0
+
+    public internal(set) var counters = AllocatorCounters()
+
+    /// The block that compaction is emptying.
+    var victim: BlockIndex?
+    /// Whether compaction found nothing that it could do, and nothing changed since.
+    var isStalled = false
+    /// Blocks with the mark `.refused`.
+    var refused: [BlockIndex] = []
+    /// Blocks with marks of the operation that is under way.
+    var marked: [BlockIndex] = []
+    var reserves = ReservePair()
+
+    /// All memory is free Tag Blocks. Takes address space for the tables, and memory as blocks are first used.
+    public init(_ layout: BlockLayout) throws(AllocatorError) {
+        table = try BlockTable(blocks: layout.blocks, geometry: layout.geometry)
+        self.layout = layout
+        freeBlocks = layout.blocks
+    }
+
+    @inline(__always)
+    public var geometry: BlockGeometry { layout.geometry }
+
+    /// Gives out a page, zeroed (and its tags, for tagged use). Migrates pages if it must.
+    ///
+    /// Constant time while a page is at hand; otherwise up to *d* exchanges of pages.
+    ///
+    /// - Throws: `.noMemory` only if no arrangement of the pages in use leaves room; `.immovable` if one does, but
+    ///   pages that are pinned, or that the mover refused to move, are in the way.
+    public mutating func allocate(
+        _ use: PageUse, for owner: PageOwner, with mover: inout some PageMover
+    ) throws(AllocationError) -> PageFrame {
+        var found = placeAtHand(use, &mover)
+        if found == nil { found = try placeByMigration(use, &mover) }
+        guard let place = found else {
+            counters.failures += 1
+            throw .immovable(use)
+        }
+        return giveOut(place, use, owner, &mover)
+    }
+
+    /// Takes a page back. It must be in use and not pinned.
+    public mutating func free(_ frame: PageFrame, with mover: inout some PageMover) {
+        let place = Place(frame, geometry)
+        if pinnedPages > 0 { precondition(!table[place].isPinned, "a pinned page is freed") }
+        vacate(place)
+        settle(place.block, &mover)
+        counters.frees += 1
+        isStalled = false
+    }
+
+    /// Whose page it is, and what it is used for; nil if it is free, a reserved Tag Page, or in the reserve.
+    public func page(at frame: PageFrame) -> (owner: PageOwner, use: PageUse, isPinned: Bool)? {
+        let entry = table[Place(frame, geometry)]
+        guard let use = entry.use, entry.owner.reserve == nil else { return nil }
+        return (entry.owner, use, entry.isPinned)
+    }
+
+    /// What a page is used for; nil if it is free or a reserved Tag Page.
+    public func use(of frame: PageFrame) -> PageUse? {
+        let place = Place(frame, geometry)
+        return table.isUsed(place) ? table.use(of: place) : nil
+    }
+
+    /// Hands a page over, as the rename of a file does to its pages.
+    public mutating func setOwner(_ owner: PageOwner, of frame: PageFrame) {
+        let place = Place(frame, geometry)
+        let entry = table[place]
+        precondition(!entry.isFree, "a free page has no owner")
+        table[place] = entry.owned(by: owner).pinned(entry.isPinned)
+    }
+
+    /// The last step of every allocation.
+    @inline(__always)
+    mutating func giveOut(
+        _ place: Place, _ use: PageUse, _ owner: PageOwner, _ mover: inout some PageMover
+    ) -> PageFrame {
+        occupy(place, PageEntry(use, owner))
+        counters.allocations += 1
+        isStalled = false
+        let frame = PageFrame(place, geometry)
+        mover.zero(frame, for: use)
+        return frame
+    }
+}
