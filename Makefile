@@ -29,7 +29,7 @@ bench: build
 
 # The sanitizers: all tests but those that mount, then a stressed mount.
 asan: dependencies
-	swift test --sanitize=address --scratch-path .build-asan --skip EndToEndTests
+	LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/lsan.supp swift test --sanitize=address --scratch-path .build-asan --skip EndToEndTests
 	swift build --product tagmem-client
 	Scripts/stress .build-asan/debug/tagmemd .build/debug/tagmem-client $(STRESS_SECONDS)
 

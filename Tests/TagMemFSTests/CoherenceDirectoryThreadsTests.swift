@@ -20,7 +20,7 @@ import Testing
         let directory: CoherenceDirectory
         let counters = Counters()
         /// Guarded by the claims on the pages' lines, and by those on the lines of their tags.
-        // SAFETY: allocated for `pages` numbers and never freed; the tests' claims keep threads apart.
+        // SAFETY: allocated for `pages` numbers, given up in `deinit`; the tests' claims keep threads apart.
         let values = UnsafeMutablePointer<Int>.allocate(capacity: pages)
         let tagValues = UnsafeMutablePointer<Int>.allocate(capacity: pages)
         let writes = Atomic(0)
@@ -36,6 +36,11 @@ import Testing
                 physical: physical, counters: counters, wakeRecaller: {})
             unsafe values.initialize(repeating: 0, count: pages)
             unsafe tagValues.initialize(repeating: 0, count: pages)
+        }
+
+        deinit {
+            unsafe values.deallocate()
+            unsafe tagValues.deallocate()
         }
 
         /// Recalls as a kernel does that has none of the pages.

@@ -173,7 +173,10 @@ final class CoherenceDirectory: Sendable {
             let waiters = state.queue
             state.queue = []
             state.jobs = []
-            for waiter in waiters { waiter.grant = .failed(.unmounting) }
+            for waiter in waiters {
+                waiter.grant = .failed(.unmounting)
+                if case .modeChange(let aliases, _) = waiter.condition { aliases.modeChange = nil }
+            }
             return waiters
         }
         run(waiters)

@@ -7,12 +7,17 @@ import Glibc
 /// which needs a thread that serves requests: so it is never done on one of those.
 @safe
 final class Recaller: @unchecked Sendable {
-    // SAFETY: the semaphore is initialized in `init` and lives as long as the thread may use it: for good.
+    // SAFETY: the semaphore is initialized in `init` and given up in `deinit`; the thread keeps `self`.
     private let semaphore: UnsafeMutablePointer<sem_t>
 
     init() {
         unsafe semaphore = .allocate(capacity: 1)
         unsafe sem_init(semaphore, 0, 0)
+    }
+
+    deinit {
+        unsafe sem_destroy(semaphore)
+        unsafe semaphore.deallocate()
     }
 
     /// Tells the thread that there is something to recall. Never blocks.
