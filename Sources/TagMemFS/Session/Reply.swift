@@ -19,8 +19,6 @@ struct Reply: ~Copyable, @unchecked Sendable {
     /// The thread that made the request; 0 for a write-back.
     var thread: Int32 { unsafe fuse_req_ctx(request).pointee.pid }
 
-    var isInterrupted: Bool { unsafe fuse_req_interrupted(request) != 0 }
-
     /// The request itself, for a wait that its interruption ends; see `PipeReadRequest`.
     var handle: fuse_req_t { unsafe request }
 
