@@ -4,16 +4,28 @@ import TagMemFS
 
 @main
 enum Tagmemd {
+    /// The commands beside mounting, which has no name: `tagmemd MOUNTPOINT`.
+    private static let commands: [any ParsableCommand.Type] = []
+
     /// One line on stderr and a status for every failure: 64 for a wrong command line, 1 for everything else.
     static func main() {
+        let arguments = CommandLine.arguments.dropFirst()
+        if let command = commands.first(where: { $0.configuration.commandName == arguments.first }) {
+            run(command, Array(arguments.dropFirst()))
+        } else {
+            run(MountCommand.self, Array(arguments))
+        }
+    }
+
+    private static func run(_ type: any ParsableCommand.Type, _ arguments: [String]) {
         do {
-            var command = try MountCommand.parseAsRoot()
+            var command = try type.parseAsRoot(arguments)
             try command.run()
         } catch {
-            let code = MountCommand.exitCode(for: error)
-            guard code != .success else { MountCommand.exit(withError: error) }
+            let code = type.exitCode(for: error)
+            guard code != .success else { type.exit(withError: error) }
             if error is SessionError.Explained { _exit(1) }
-            let text = MountCommand.message(for: error).split(separator: "\n").first.map(String.init)
+            let text = type.message(for: error).split(separator: "\n").first.map(String.init)
             warn(text ?? "failed")
             _exit(code == .validationFailure ? 64 : 1)
         }
