@@ -34,6 +34,9 @@ let package = Package(
             ],
             swiftSettings: strict),
 
+        // Pictures for browsers.
+        .target(name: "SVGDrawing", swiftSettings: strict),
+
         // The command.
         .executableTarget(
             name: "tagmemd",
@@ -51,6 +54,8 @@ let package = Package(
         .testTarget(
             name: "TagMemFSTests", dependencies: ["TagMemFS", "TagMemCore", "TestSupport"],
             swiftSettings: strict),
+        .testTarget(
+            name: "SVGDrawingTests", dependencies: ["SVGDrawing", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "tagmemdTests", dependencies: ["tagmemd", "TestSupport"], swiftSettings: strict),
         .executableTarget(name: "tagmem-client", path: "Tests/Client"),
         .testTarget(
