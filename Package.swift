@@ -37,6 +37,10 @@ let package = Package(
         // Pictures for browsers.
         .target(name: "SVGDrawing", swiftSettings: strict),
 
+        // How much tag storage the allocator gives back over time.
+        .target(
+            name: "TagMemSimulation", dependencies: ["TagMemCore", "SVGDrawing"], swiftSettings: strict),
+
         // The command.
         .executableTarget(
             name: "tagmemd",
