@@ -45,7 +45,7 @@ let package = Package(
         .executableTarget(
             name: "tagmemd",
             dependencies: [
-                "TagMemFS", "TagMemCore", "CFuse",
+                "TagMemFS", "TagMemCore", "TagMemSimulation", "CFuse",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),

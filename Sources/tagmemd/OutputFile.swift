@@ -1,0 +1,54 @@
+import Glibc
+
+/// Where a command's result goes.
+struct OutputFile {
+    private let path: String?
+
+    init(_ path: String) { self.path = path }
+
+    private init() { path = nil }
+
+    static let standardOutput = Self()
+
+    /// Writes all of it. A regular file, or one that is not there yet, is complete or not touched: what is written gets
+    /// its name at the end. Anything else, such as a pipe or a link, is written to.
+    func write(_ bytes: [UInt8]) throws {
+        guard let path else { return try Self.write(bytes, to: STDOUT_FILENO, "standard output") }
+        var status = stat()
+        let isThere = unsafe lstat(path, &status) == 0
+        if isThere, status.st_mode & S_IFMT != S_IFREG {
+            let descriptor = unsafe open(path, O_WRONLY | O_TRUNC | O_CLOEXEC)
+            guard descriptor >= 0 else { throw Self.failure(path) }
+            defer { close(descriptor) }
+            return try Self.write(bytes, to: descriptor, path)
+        }
+        let temporary = "\(path).\(getpid())~"
+        let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw Self.failure(path) }
+        do {
+            defer { close(descriptor) }
+            if isThere { fchmod(descriptor, status.st_mode & 0o7777) }
+            try Self.write(bytes, to: descriptor, path)
+            guard unsafe rename(temporary, path) == 0 else { throw Self.failure(path) }
+        } catch {
+            unsafe unlink(temporary)
+            throw error
+        }
+    }
+
+    private static func write(_ bytes: [UInt8], to descriptor: Int32, _ name: String) throws {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = unsafe rest.withUnsafeBytes {
+                unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw failure(name) }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    private static func failure(_ name: String) -> Failure {
+        Failure(unsafe "cannot write '\(name)': \(String(cString: strerror(errno)))")
+    }
+}
