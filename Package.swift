@@ -60,6 +60,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "SVGDrawingTests", dependencies: ["SVGDrawing", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "TagMemSimulationTests", dependencies: ["TagMemSimulation", "TagMemCore", "TestSupport"],
+            exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(name: "tagmemdTests", dependencies: ["tagmemd", "TestSupport"], swiftSettings: strict),
         .executableTarget(name: "tagmem-client", path: "Tests/Client"),
         .testTarget(
