@@ -30,7 +30,8 @@ let package = Package(
         .target(
             name: "TagMemFS",
             dependencies: [
-                "TagMemCore", "CFuse", .product(name: "DequeModule", package: "swift-collections"),
+                "TagMemCore", "CFuse", "SVGDrawing",
+                .product(name: "DequeModule", package: "swift-collections"),
             ],
             swiftSettings: strict),
 

@@ -29,6 +29,11 @@ int cfuse_session_loop(struct fuse_session *session, unsigned threads) {
     return result;
 }
 
+int cfuse_notify_size(struct fuse_session *session, fuse_ino_t node, uint64_t size) {
+    struct fuse_bufvec nothing = FUSE_BUFVEC_INIT(0);
+    return fuse_lowlevel_notify_store(session, node, (off_t)size, &nothing, 0);
+}
+
 // MARK: FUSE_DIRECT_IO_ALLOW_MMAP
 
 // The kernel's ABI (include/uapi/linux/fuse.h), as far as the INIT exchange needs it.

@@ -12,10 +12,18 @@ enum FileError: Error, Equatable {
     case tagCheckFault
     /// An asynchronous tag check fault is reported now.
     case deferredFault
+    /// No page to be had.
+    case noSpace
     /// The value, offset or name makes no sense here.
     case invalid
     /// No file of that name.
     case notFound
+    /// There is one of that name.
+    case exists
+    /// Another object has that name: it would have to be removed first.
+    case notEmpty
+    /// A rename of the object is under way.
+    case busy
     /// Longer than a name can be.
     case nameTooLong
     /// The tree's structure is not the caller's to change.
@@ -45,8 +53,12 @@ enum FileError: Error, Equatable {
         case .notTaggable, .notSupported: EOPNOTSUPP
         case .tagCheckFault: EFAULT
         case .deferredFault: EIO
+        case .noSpace: ENOSPC
         case .invalid: EINVAL
         case .notFound: ENOENT
+        case .exists: EEXIST
+        case .notEmpty: ENOTEMPTY
+        case .busy: EBUSY
         case .nameTooLong: ENAMETOOLONG
         case .notPermitted: EPERM
         case .accessDenied: EACCES

@@ -76,7 +76,7 @@ struct MountCommand: ParsableCommand {
             }
             background = descriptor
         }
-        let session = try Session(map: map, configuration)
+        let session = try Session(map: map, layout: BlockLayout(map: map), configuration)
         try session.run {
             guard let background else { return }
             logToSystemLog()

@@ -1,4 +1,5 @@
 import ArgumentParser
+import TagMemCore
 
 /// What comes after `-o`: the device's own options, and those that are for the kernel or libfuse.
 struct MountOptions: Equatable {

@@ -333,8 +333,11 @@ import Testing
         let write = fixture.begin(.cachedWrite, Self.view0, page: 1)
         #expect(write.isWaiting)
         // A fill checks when it is decided, and keeps the lock of its page no longer than that.
-        #expect(fixture.begin(.fill(pages: 1), Self.view0, page: 1).isGranted)
+        let fill = fixture.begin(.fill(pages: 1), Self.view0, page: 1)
+        #expect(fill.isGranted)
         try fixture.end(secondTagWrite)
+        #expect(write.isWaiting)
+        try fixture.end(fill)
         #expect(write.isGranted)
         try fixture.end(write)
     }
@@ -369,7 +372,7 @@ import Testing
         let read = fixture.begin(.read, .mem, page: 0)
         #expect(read.isWaiting)
         #expect(fixture.begin(.write, .mem, page: 20000).isGranted)
-        while let job = fixture.directory.nextRecall() { fixture.directory.finishRecall(job) }
+        while let job = fixture.directory.nextRecall() { fixture.directory.finishRecall(job.lane) }
         fixture.directory.end(try #require(first.claim))
         #expect(second.isGranted)
         #expect(fixture.begin(.write, .mem, page: 0, count: size).isWaiting)

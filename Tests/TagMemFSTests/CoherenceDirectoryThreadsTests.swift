@@ -33,7 +33,8 @@ import Testing
             let map = try MemoryMap(regions: TestMaps.standard)
             physical = ObjectAliases(object: MemoryObject(physical: try DRAM(map: map)), number: 1)
             directory = try CoherenceDirectory(
-                physical: physical, counters: counters, wakeRecaller: {})
+                physical: physical, pages: PageStore(BlockLayout(map: map)), counters: counters,
+                wakeRecaller: { _ in })
             unsafe values.initialize(repeating: 0, count: pages)
             unsafe tagValues.initialize(repeating: 0, count: pages)
         }
@@ -46,7 +47,7 @@ import Testing
         /// Recalls as a kernel does that has none of the pages.
         func recall() {
             while !isOver.load(ordering: .acquiring) {
-                while let job = directory.nextRecall() { directory.finishRecall(job) }
+                while let job = directory.nextRecall() { directory.finishRecall(job.lane) }
                 usleep(20)
             }
         }

@@ -36,7 +36,8 @@ final class DirectoryFixture {
         dram = try DRAM(map: MemoryMap(regions: regions))
         physical = ObjectAliases(object: MemoryObject(physical: dram), number: 1)
         directory = try CoherenceDirectory(
-            physical: physical, counters: counters, wakeRecaller: { [wakeups] in wakeups.post() })
+            physical: physical, pages: PageStore(BlockLayout(map: dram.map)), counters: counters,
+            wakeRecaller: { [wakeups] _ in wakeups.post() })
     }
 
     static let base: UInt64 = 0x20000
@@ -63,7 +64,7 @@ final class DirectoryFixture {
         case .cachedWrite:
             start = Page.start(start)
             length = Int(Page.size)
-        case .read, .write: break
+        case .read, .write, .writeback: break
         }
         var tag: AddressTag?
         if case .view(let own) = kind { tag = own }
@@ -112,7 +113,7 @@ final class DirectoryFixture {
     func recallAll() throws -> Int {
         var count = 0
         while let job = directory.nextRecall() {
-            directory.finishRecall(job)
+            directory.finishRecall(job.lane)
             count += 1
         }
         try directory.checkInvariants()
@@ -127,7 +128,7 @@ final class DirectoryFixture {
     }
 
     func finish(_ job: RecallJob) throws {
-        directory.finishRecall(job)
+        directory.finishRecall(job.lane)
         try directory.checkInvariants()
     }
 

@@ -133,10 +133,14 @@ import Testing
             if isData { kinds.append(.view(AddressTag(truncating: 9))) }
             if tagged != nil { kinds += [.tags, .tagsHex] }
             for kind in kinds {
-                let offset = aliases.pageOffset(of: line, in: kind, table: table)
+                let shown = kind.showsTags ? tagged ?? address : address
+                let offset = aliases.pageOffset(of: shown.rawValue, in: kind)
                 #expect(offset % Page.size == 0)
                 let spans = aliases.footprint(of: kind, at: offset, count: 4096, table: table).spans
                 #expect(spans.indices.contains { spans[$0].lines.contains(line) })
+                #expect(
+                    aliases.lines(ofPageAt: offset, in: kind, table: table)
+                        == spans.indices.flatMap { Array(spans[$0].lines) })
             }
         }
     }

@@ -5,7 +5,7 @@ import Testing
 
 /// Every transition on every one of the 65,536 values that it may be applied to.
 @Suite("LineState") struct LineStateTests {
-    private static let holder: UInt16 = 0x1f
+    private static let holder: UInt16 = 0x3f
     private static let recalled: UInt16 = 0x80
     private static let refilled: UInt16 = 0x100
     private static let wanted: UInt16 = 0x200
@@ -29,7 +29,8 @@ import Testing
     func fields() {
         #expect(
             firstRefused {
-                $0.holder == $0.rawValue & Self.holder && $0.isHeldByView == ($0.holder >= 16)
+                $0.holder == $0.rawValue & Self.holder && $0.isHeldByView == ($0.holder & 0x1f >= 16)
+                    && $0.isHeldByObject == ($0.rawValue & 0x20 != 0)
                     && $0.isRecalled == ($0.rawValue & Self.recalled != 0)
                     && $0.isRefilled == ($0.rawValue & Self.refilled != 0)
                     && $0.isWanted == ($0.rawValue & Self.wanted != 0)
@@ -81,9 +82,19 @@ import Testing
             } == nil)
     }
 
-    @Test("a new holder changes the holder alone", arguments: 0..<UInt16(AliasKind.count))
+    @Test("a new holder changes the holder alone", arguments: 0..<UInt16(AliasKind.count) * 2)
     func holders(_ holder: UInt16) {
         #expect(firstRefused { changes($0, to: $0.held(by: holder), Self.holder, holder) } == nil)
+    }
+
+    @Test("a line that is moved takes holder and recall along, and leaves readers and wants", arguments: 0..<64)
+    func moves(_ bits: UInt16) {
+        let going = Self.holder | Self.recalled | Self.refilled
+        let source = LineState(rawValue: bits &* 0x421 & going | ~going)
+        #expect(
+            firstRefused {
+                source.handedOver(to: $0).rawValue == $0.rawValue & ~going | source.rawValue & going
+            } == nil)
     }
 
     @Test("alias kinds are their raw values")

@@ -109,7 +109,10 @@ import Testing
 @Suite("FileSystem") struct FileSystemTests {
     let fileSystem: FileSystem
 
-    init() throws { fileSystem = try FileSystem(map: MemoryMap(regions: TestMaps.standard)) }
+    init() throws {
+        let map = try MemoryMap(regions: TestMaps.standard)
+        fileSystem = try FileSystem(map: map, layout: BlockLayout(map: map))
+    }
 
     private func node(_ path: String) throws -> NodeID {
         try path.split(separator: "/").reduce(.root) { try fileSystem.lookUp(String($1), in: $0) }
@@ -122,9 +125,12 @@ import Testing
         func visit(_ node: NodeID, _ path: String) throws {
             #expect(nodes.insert(node).inserted)
             guard node.role?.isDirectory == true else { return }
-            let children = try fileSystem.children(of: node)
+            let entries = try fileSystem.entries(of: node, after: 0, limit: 100)
+            #expect(entries.prefix(2).map(\.name) == [".", ".."])
+            #expect(entries[0].node == node && entries[1].node == fileSystem.parent(of: node))
+            let children = entries.dropFirst(2)
             #expect(children.map(\.name) == children.map(\.name).sorted())
-            for (name, child) in children {
+            for (name, child, _) in children {
                 #expect(try fileSystem.lookUp(name, in: node) == child)
                 if child.role?.isDirectory == true { #expect(fileSystem.parent(of: child) == node) }
                 paths.append("\(path)/\(name)")
@@ -132,7 +138,7 @@ import Testing
             }
         }
         try visit(.root, "")
-        #expect(paths.count == 5 + 7 + 16)
+        #expect(paths.count == 11 + 7 + 7 + 16)
         #expect(paths.contains("/phys/views/f") && paths.contains("/phys/tags.hex"))
         #expect(fileSystem.parent(of: .root) == .root)
     }
@@ -162,7 +168,7 @@ import Testing
     @Test("types, links, owner and permissions")
     func attributes() throws {
         for (path, mode, links) in [
-            ("", S_IFDIR | 0o755, 3), ("phys", S_IFDIR | 0o755, 3), ("phys/views", S_IFDIR | 0o755, 2),
+            ("", S_IFDIR | 0o755, 6), ("phys", S_IFDIR | 0o755, 3), ("phys/views", S_IFDIR | 0o755, 2),
             ("phys/mem", S_IFREG | 0o600, 1), ("phys/views/7", S_IFREG | 0o666, 1),
             ("faults_pipe", S_IFREG | 0o400, 1), ("phys/tfsr", S_IFREG | 0o644, 1),
         ] as [(String, mode_t, nlink_t)] {
@@ -200,7 +206,7 @@ import Testing
 
     @Test("df shows all memory, tag storage included")
     func statistics() {
-        let statistics = fileSystem.statistics()
+        let statistics = fileSystem.statistics(at: .root)
         #expect(statistics.f_blocks == 33 && statistics.f_bavail == 33)
         #expect(statistics.f_frsize == 4096 && statistics.f_namemax == 255)
     }

@@ -1,3 +1,4 @@
+import TagMemCore
 import Testing
 
 @testable import tagmemd

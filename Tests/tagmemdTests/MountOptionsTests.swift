@@ -1,4 +1,5 @@
 import ArgumentParser
+import TagMemCore
 import Testing
 
 @testable import tagmemd

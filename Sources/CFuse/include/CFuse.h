@@ -20,6 +20,8 @@ static const uint32_t cfuse_S_IFREG = S_IFREG;
 static const uint32_t cfuse_S_IFDIR = S_IFDIR;
 static const int cfuse_SEEK_DATA = 3; // <unistd.h> has it for _GNU_SOURCE only
 static const int cfuse_FALLOC_FL_KEEP_SIZE = FALLOC_FL_KEEP_SIZE;
+static const int cfuse_FALLOC_FL_PUNCH_HOLE = FALLOC_FL_PUNCH_HOLE;
+static const unsigned cfuse_RENAME_NOREPLACE = 1; // <stdio.h> has it for _GNU_SOURCE only
 
 // MARK: Session
 
@@ -42,6 +44,11 @@ static inline void cfuse_decline(struct fuse_conn_info *connection, uint64_t cap
     connection->want &= ~(unsigned)capability;
 #endif
 }
+
+/// Tells the kernel that the file `node` has become `size` bytes long, so that accesses of mappings reach that far. Keeps
+/// nothing cached: it is FUSE_NOTIFY_STORE of no bytes. Returns 0 or a negative errno (-ENOENT: the kernel does not know
+/// the file).
+int cfuse_notify_size(struct fuse_session *session, fuse_ino_t node, uint64_t size);
 
 /// Reads requests and writes replies in libfuse's stead, which is needed for two things:
 ///

@@ -31,6 +31,8 @@ public enum AllocationError: Error, Equatable, CustomStringConvertible {
     case noMemory(PageUse)
     /// There would be room, were there not pages in the way that are pinned or whose move was refused.
     case immovable(PageUse)
+    /// The mover gave up: the pages that it refused are to be waited for, and then the call is to be made again.
+    case mustWait(PageUse)
     /// An atomic allocation found no page without migration, and the reserve is empty.
     case reserveEmpty(PageUse)
 
@@ -38,6 +40,7 @@ public enum AllocationError: Error, Equatable, CustomStringConvertible {
         switch self {
         case .noMemory(let use): "no memory for another \(use) page"
         case .immovable(let use): "pages that may not move are in the way of another \(use) page"
+        case .mustWait(let use): "pages must be waited for before there is another \(use) page"
         case .reserveEmpty(let use): "the reserve of \(use) pages is empty"
         }
     }

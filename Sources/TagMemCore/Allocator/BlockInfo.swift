@@ -31,6 +31,9 @@ extension PageAllocator {
             tagPageUse: record.tagPageUse)
     }
 
+    /// Blocks from this one on have been free since the allocator was made.
+    public var blocksEverUsed: Int { freshBlock }
+
     /// Every block in order, in constant memory.
     public func forEachBlock<Failure: Error>(_ body: (BlockInfo) throws(Failure) -> Void) throws(Failure) {
         for index in 0..<layout.blocks { try body(info(of: BlockIndex(UInt32(index)))) }

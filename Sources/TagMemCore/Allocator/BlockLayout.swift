@@ -57,8 +57,9 @@ public struct BlockLayout: Sendable, Equatable {
         geometry: BlockGeometry, pageSize: UInt64, blocks: Int, regions: [Region]
     ) throws(AllocatorError) {
         guard blocks > 0 else { throw .noTaggableMemory }
-        // A frame holds the block's number above `frameShift` bits; links hold index + 1.
-        guard blocks < Int(UInt32.max) >> Int(geometry.frameShift) else { throw .tooManyBlocks(blocks) }
+        // A frame holds the block's number above `frameShift` bits, and page tables keep a bit beside it; links hold
+        // index + 1.
+        guard blocks < Int(Int32.max) >> Int(geometry.frameShift) else { throw .tooManyBlocks(blocks) }
         self.geometry = geometry
         self.pageSize = pageSize
         self.blocks = blocks

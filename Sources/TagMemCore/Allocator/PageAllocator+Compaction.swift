@@ -11,6 +11,8 @@ extension PageAllocator {
     /// Call it again until `isCompact`. A block that cannot be emptied is left alone until all others were tried, so
     /// that this ends. A block that a step leaves half emptied is in ordinary use meanwhile.
     ///
+    /// A mover that gives up ends the step, and the block is gone on with in the next one.
+    ///
     /// - Returns: the part of the budget that was used.
     @discardableResult
     public mutating func compactStep(budget: Int, with mover: inout some PageMover) -> Int {
@@ -30,6 +32,7 @@ extension PageAllocator {
                 counters.compactions += 1
                 victim = nil
             case .failed:
+                if mover.hasGivenUp { return budget - left }
                 var record = table[block]
                 record.marks.insert(.refused)
                 table[block] = record

@@ -57,7 +57,7 @@ extension PageAllocator {
             position = page.position + 1
         }
         unmark(block, .claimed)
-        if outcome == .failed { mark(block, .tried) }
+        if outcome == .failed, !mover.hasGivenUp { mark(block, .tried) }
         settle(block, &mover)
         return outcome
     }
@@ -70,8 +70,8 @@ extension PageAllocator {
         if let target = lists.fullest(.room), let place = freeDataPlace(in: target) {
             return migrate(page, to: place, &mover)
         }
-        while let target = firstBlock(
-            .lent, sparsestFirst: false, where: { !$1.marks.contains(.lentTried) })
+        while !mover.hasGivenUp,
+            let target = firstBlock(.lent, sparsestFirst: false, where: { !$1.marks.contains(.lentTried) })
         {
             var position = 0
             while let lent = movable(.untagged, in: target, position..<geometry.dataPages) {
@@ -80,7 +80,7 @@ extension PageAllocator {
                 case .firstRefused: return false
                 case .secondRefused: position = lent.position + 1
                 }
-                if position >= geometry.dataPages { break }
+                if position >= geometry.dataPages || mover.hasGivenUp { break }
             }
             mark(target, .lentTried)
         }
@@ -89,7 +89,7 @@ extension PageAllocator {
 
     /// Empties one tagged block for an allocation that found no page, trying others if pages refuse.
     mutating func emptyBlock(_ mover: inout some PageMover) -> Bool {
-        while let block = emptiable(except: .tried) {
+        while !mover.hasGivenUp, let block = emptiable(except: .tried) {
             var budget = Int.max
             if empty(block, budget: &budget, &mover) == .done {
                 counters.directCompactions += 1

@@ -21,19 +21,20 @@ extension PageAllocator {
                 if let place = placeOfLentPage(&mover) ?? placeOfConvertedBlock(&mover) { return place }
             }
         } while emptyBlock(&mover)
-        if use == .tagged { counters.reserveFailures += 1 }
+        if use == .tagged, !mover.hasGivenUp { counters.reserveFailures += 1 }
         return nil
     }
 
     /// Moves a lent page out of a tagged block, to any free page. One migration, and no Tag Page more is reserved.
     private mutating func placeOfLentPage(_ mover: inout some PageMover) -> Place? {
-        while let block = firstBlock(
-            .lent, sparsestFirst: false, where: { !$1.marks.contains(.lentTried) })
+        while !mover.hasGivenUp,
+            let block = firstBlock(.lent, sparsestFirst: false, where: { !$1.marks.contains(.lentTried) })
         {
             var position = 0
             while let page = movable(.untagged, in: block, position..<geometry.dataPages) {
                 guard let target = placeAtHand(.untagged, &mover) else { return nil }
                 if migrate(page, to: target, &mover) { return page }
+                if mover.hasGivenUp { return nil }
                 position = page.position + 1
                 if position >= geometry.dataPages { break }
             }
@@ -46,7 +47,7 @@ extension PageAllocator {
     private mutating func placeOfConvertedBlock(_ mover: inout some PageMover) -> Place? {
         // The g Tag Pages and one Data Page must be free in the end, wherever the free pages are now.
         guard freePages > geometry.tagPages else { return nil }
-        while let block = convertible() {
+        while !mover.hasGivenUp, let block = convertible() {
             if convert(block, &mover),
                 let place = freeDataPlace(in: block) ?? clearDataPage(of: block, &mover)
             {
@@ -104,6 +105,7 @@ extension PageAllocator {
         {
             guard let target = placeAtHand(.untagged, &mover) else { return nil }
             if migrate(page, to: target, &mover) { return page }
+            if mover.hasGivenUp { break }
             position = page.position + 1
         }
         return nil

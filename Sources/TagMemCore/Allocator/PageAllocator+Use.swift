@@ -29,6 +29,7 @@ extension PageAllocator {
         }
         defer { clearMarks() }
         guard let target = placeForTagging(place, &mover) else {
+            if mover.hasGivenUp { throw .mustWait(.tagged) }
             counters.failures += 1
             throw .immovable(.tagged)
         }
@@ -58,10 +59,11 @@ extension PageAllocator {
         if table[page.block].state == .tagged { return page }
         if let target = placeAtHand(.tagged, &mover) {
             if migrate(page, to: target, &mover) { return target }
-            return convertInPlace(page, &mover)
+            return mover.hasGivenUp ? nil : convertInPlace(page, &mover)
         }
-        while let block = firstBlock(
-            .lent, sparsestFirst: false, where: { !$1.marks.contains(.lentTried) })
+        while !mover.hasGivenUp,
+            let block = firstBlock(
+                .lent, sparsestFirst: false, where: { !$1.marks.contains(.lentTried) })
         {
             var position = 0
             while position < geometry.dataPages,
@@ -69,13 +71,13 @@ extension PageAllocator {
             {
                 switch exchange(page, lent, &mover) {
                 case .done: return lent
-                case .firstRefused: return convertInPlace(page, &mover)
-                case .secondRefused: position = lent.position + 1
+                case .firstRefused: return mover.hasGivenUp ? nil : convertInPlace(page, &mover)
+                case .secondRefused: position = mover.hasGivenUp ? .max : lent.position + 1
                 }
             }
             mark(block, .lentTried)
         }
-        return convertInPlace(page, &mover)
+        return mover.hasGivenUp ? nil : convertInPlace(page, &mover)
     }
 
     /// Turns the page's own block to tagged use. A page in a Tag Page first gets a Data Page of the block.
@@ -98,7 +100,7 @@ extension PageAllocator {
             switch exchange(page, other, &mover) {
             case .done: return other
             case .firstRefused: return nil
-            case .secondRefused: position = other.position + 1
+            case .secondRefused: position = mover.hasGivenUp ? .max : other.position + 1
             }
         }
         return nil

@@ -59,13 +59,14 @@ public struct PageAllocator: ~Copyable, Sendable {
     /// Constant time while a page is at hand; otherwise up to *d* exchanges of pages.
     ///
     /// - Throws: `.noMemory` only if no arrangement of the pages in use leaves room; `.immovable` if one does, but
-    ///   pages that are pinned, or that the mover refused to move, are in the way.
+    ///   pages that are pinned, or that the mover refused to move, are in the way; `.mustWait` if the mover gave up.
     public mutating func allocate(
         _ use: PageUse, for owner: PageOwner, with mover: inout some PageMover
     ) throws(AllocationError) -> PageFrame {
         var found = placeAtHand(use, &mover)
         if found == nil { found = try placeByMigration(use, &mover) }
         guard let place = found else {
+            if mover.hasGivenUp { throw .mustWait(use) }
             counters.failures += 1
             throw .immovable(use)
         }

@@ -2,6 +2,10 @@
 ///
 /// Every call comes from within a call of the allocator, which must not be called back.
 public protocol PageMover {
+    /// Whether the call that is under way is to end without trying other pages: a page that would have to be waited for
+    /// was refused. The allocator then throws `AllocationError.mustWait`, or ends its step.
+    var hasGivenUp: Bool { get }
+
     /// The page is being given out: sets its contents to zero, and for tagged use its tags to 0.
     mutating func zero(_ frame: PageFrame, for use: PageUse)
 
@@ -23,6 +27,11 @@ public protocol PageMover {
 
     /// The owner's page is at `frame` from now on. Comes after the move or exchange, page by page.
     mutating func relocated(_ owner: PageOwner, to frame: PageFrame)
+}
+
+extension PageMover {
+    /// A mover that never waits never gives up.
+    public var hasGivenUp: Bool { false }
 }
 
 /// A page that is asked to move.

@@ -11,6 +11,8 @@ struct Claim {
         case fill(pages: Int)
         /// A write through the kernel's page cache, which holds the pages locked.
         case cachedWrite
+        /// A page of an object's mapping that comes back. It is served at once; its memory must stay where it is.
+        case writeback
     }
 
     let purpose: Purpose
@@ -27,10 +29,13 @@ struct Claim {
     ) {
         self.purpose = purpose
         self.aliases = aliases
-        self.holder = kind?.rawValue ?? 0
+        self.holder = kind.map { aliases.holder($0) } ?? 0
         self.checkedTag = checkedTag
         self.footprint = footprint
     }
+
+    /// Whether the object's pages are not where they were when the footprint was made.
+    var isStale: Bool { footprint.version != aliases.version }
 
     var isWrite: Bool { purpose == .write || purpose == .cachedWrite }
 
@@ -38,7 +43,7 @@ struct Claim {
     var handsOut: Bool {
         switch purpose {
         case .fill, .cachedWrite: true
-        case .read, .write: false
+        case .read, .write, .writeback: false
         }
     }
 }
@@ -49,6 +54,8 @@ enum Grant {
     case granted(TagCheckMode)
     /// A page cannot be handed out: this is the first byte whose granule mismatches. Nothing to end.
     case mismatch(PhysicalAddress, TagCheckMode)
+    /// The object's pages have moved, come or gone: the operation is to be begun anew. Nothing to end.
+    case stale
     /// Not now and not later. Nothing to end.
     case failed(FileError)
 }
@@ -72,6 +79,8 @@ final class Waiter: @unchecked Sendable {
         case modeChange(ObjectAliases, to: TagCheckMode)
         /// All recalls asked for up to this one are done.
         case recalls(upTo: UInt64)
+        /// The job's next step can be done.
+        case job(PageJob)
     }
 
     let condition: Condition

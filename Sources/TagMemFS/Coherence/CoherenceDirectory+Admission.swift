@@ -2,40 +2,37 @@ import TagMemCore
 
 /// Which claims may go ahead, and what the lines remember of those that do. Called with the lock held.
 extension CoherenceDirectory {
-    /// Grants what can be granted, first come, first served. The waiters returned have their grant.
-    func grantQueued(_ state: inout State) -> [Waiter] {
-        guard !state.queue.isEmpty else { return [] }
-        for waiter in state.queue {
-            if case .claim(let claim) = waiter.condition { forEachClaimedLine(claim) { $0.notWanted } }
-        }
-        var ready: [Waiter] = []
+    /// Grants what can be granted, first come, first served. Who has a grant is put where `runReady` finds it.
+    func grantQueued(_ state: inout State) {
+        guard !state.queue.isEmpty else { return }
+        for waiter in state.queue { forEachWantedLine(of: waiter) { $0.notWanted } }
         var waiting: [Waiter] = []
-        var modeWasChanged = false
-        let before = state.sequence
-        for waiter in state.queue {
+        let queue = state.queue
+        state.queue = []
+        for waiter in queue {
             if let grant = decide(waiter, &state) {
                 waiter.grant = grant
-                if case .modeChange = waiter.condition { modeWasChanged = true }
+                // Checked claims that came before the change were held up by it too, and were looked at before it
+                // was done.
+                if case .modeChange = waiter.condition { state.needsReview = true }
                 state.queuedBytes -= waiter.bytes
                 if case .claim(let claim) = waiter.condition, case .fill = claim.purpose {
                     state.queuedFills -= 1
                 }
-                ready.append(waiter)
+                state.ready.append(waiter)
             } else {
                 if case .claim(let claim) = waiter.condition { wantLines(of: claim, &state) }
+                if case .job(let job) = waiter.condition { wantLines(of: job, &state) }
                 waiting.append(waiter)
             }
         }
         state.queue = waiting
-        if state.sequence != before { wakeRecaller() }
-        // Checked claims that came before the change were held up by it too, and were looked at before it was done.
-        return modeWasChanged ? ready + grantQueued(&state) : ready
     }
 
     func decide(_ waiter: Waiter, _ state: inout State) -> Grant? {
         switch waiter.condition {
         case .claim(let claim):
-            return decide(claim)
+            return decide(claim, &state)
         case .modeChange(let aliases, let mode):
             if aliases.modeChange == nil {
                 aliases.modeChange = waiter
@@ -48,12 +45,15 @@ extension CoherenceDirectory {
             aliases.object.mode = mode
             return .granted(mode)
         case .recalls(let sequence):
-            return state.doneSequence >= sequence ? .granted(.none) : nil
+            return state[.free].doneSequence >= sequence ? .granted(.none) : nil
+        case .job(let job):
+            return resume(job, &state) ? .granted(.none) : nil
         }
     }
 
     /// Grants a claim, or returns nil if it has to wait.
-    func decide(_ claim: Claim) -> Grant? {
+    func decide(_ claim: Claim, _ state: inout State) -> Grant? {
+        if claim.isStale { return .stale }
         let mode = claim.aliases.object.mode
         var isRefill = claim.handsOut
         let spans = claim.footprint.spans
@@ -61,7 +61,7 @@ extension CoherenceDirectory {
             for line in spans[index].lines {
                 let lineState = table[line]
                 isRefill = isRefill && lineState.holder == claim.holder && lineState.holder != 0
-                guard isFree(lineState, for: claim) else { return nil }
+                guard isFree(line, lineState, for: claim) else { return nil }
             }
         }
         // A page that its alias holds already is given again at once, whatever waits: the kernel holds its lock.
@@ -92,25 +92,29 @@ extension CoherenceDirectory {
         return .granted(mode)
     }
 
-    func isFree(_ line: LineState, for claim: Claim) -> Bool {
+    func isFree(_ number: Int, _ line: LineState, for claim: Claim) -> Bool {
         switch claim.purpose {
         case .fill:
             // Rule: a fill from the alias that holds the page is answered at once, also while it is recalled.
-            if line.holder == claim.holder { return true }
+            if line.holder == claim.holder { return !line.hasWriter }
             return line.holder == 0 && !line.hasWriter && !line.isWanted
         case .read:
             if line.hasWriter || line.isWanted { return false }
-            return line.holder == 0 || line.holder == claim.holder || !mayBeDirty(line, claim)
+            return line.holder == 0 || line.holder == claim.holder || !mayBeDirty(number)
         case .write:
             return line.holder == 0 && !line.isBusy && !line.isWanted
         case .cachedWrite:
             if line.holder == claim.holder { return !line.isBusy }
             return line.holder == 0 && !line.isBusy && !line.isWanted
+        case .writeback:
+            return true
         }
     }
 
-    func mayBeDirty(_ line: LineState, _ claim: Claim) -> Bool {
-        claim.aliases.openWriters[Int(line.holder)] > 0
+    /// Whether the holder of a line may have stored to it.
+    func mayBeDirty(_ line: Int) -> Bool {
+        guard let kind = table[line].holderKind else { return false }
+        return holder(of: line).aliases.openWriters[Int(kind.rawValue)] > 0
     }
 
     /// Whether a claim on a span looks at the companions: checks at the tags, changes of tags at the views.
@@ -124,10 +128,10 @@ extension CoherenceDirectory {
             switch claim.purpose {
             case .fill:
                 for line in spans[index].lines {
-                    let lineState = table[line].held(by: claim.holder)
+                    let lineState = table[line].held(by: claim.holder).addingReader
                     table[line] = lineState.isRecalled ? lineState.refilled : lineState
                 }
-            case .read:
+            case .read, .writeback:
                 for line in spans[index].lines { table[line] = table[line].addingReader }
             case .write:
                 for line in spans[index].lines { table[line] = table[line].addingWriter }
@@ -149,7 +153,6 @@ extension CoherenceDirectory {
         var isWanted = false
         let spans = claim.footprint.spans
         for index in spans.indices {
-            if case .fill = claim.purpose { continue }
             for line in spans[index].lines {
                 let lineState = table[line]
                 isWanted = isWanted || lineState.isWanted
@@ -173,6 +176,15 @@ extension CoherenceDirectory {
         return claim.checkedTag != nil
     }
 
+    /// Changes the lines that a waiter has marked as wanted.
+    private func forEachWantedLine(of waiter: Waiter, _ change: (LineState) -> LineState) {
+        switch waiter.condition {
+        case .claim(let claim): forEachClaimedLine(claim, change)
+        case .job(let job): for line in job.wantedLines { table[line] = change(table[line]) }
+        case .modeChange, .recalls: break
+        }
+    }
+
     func forEachClaimedLine(_ claim: Claim, _ change: (LineState) -> LineState) {
         let spans = claim.footprint.spans
         for index in spans.indices {
@@ -193,7 +205,7 @@ extension CoherenceDirectory {
                 guard lineState.holder != 0 else { continue }
                 let stays =
                     claim.purpose == .read
-                    && (lineState.holder == claim.holder || !mayBeDirty(lineState, claim))
+                    && (lineState.holder == claim.holder || !mayBeDirty(line))
                 if !stays { recall(line, &state) }
             }
             guard spans[index].isTagStorage, claim.isWrite else { continue }

@@ -8,9 +8,12 @@ import TagMemCore
 ///   wanted lines       = lines of waiting claims, and of the tags that they check
 ///   recalledViewLines  = recalled lines with a view as holder
 ///   queuedBytes        = bytes of waiting writes;  queuedFills = waiting fills
-///   recalled pages     = pages of the jobs, each in one, and of the job under way
-///   doneSequence       < the sequence of every job;  jobs are sorted by it
+///   recalled pages     = pages of the jobs, each in one, and of the jobs under way
+///   doneSequence       < the sequence of every job of the lane;  jobs are sorted by it
+///   a line held by an object's alias is of a page that the object has, or has lost to a ticket
 /// ```
+///
+/// Pages of tickets are left out where a page of a file is looked at as a whole.
 extension CoherenceDirectory {
     struct InvariantViolation: Error, CustomStringConvertible {
         let description: String
@@ -20,14 +23,16 @@ extension CoherenceDirectory {
     /// Linear in the lines of memory.
     func checkInvariants() throws(InvariantViolation) {
         let violation = state.withLock { state in
-            violationOfLines() ?? violationOfPages() ?? violationOfQueue(state) ?? violationOfJobs(state)
+            violationOfLines() ?? violationOfPages() ?? violationOfObjects() ?? violationOfQueue(state)
+                ?? violationOfJobs(state, .free) ?? violationOfJobs(state, .sized)
+                ?? violationOfRecalls(state)
         }
         if let violation { throw InvariantViolation(violation) }
     }
 
     private func violationOfLines() -> String? {
         var held: [Int] = []
-        var recalledViewLines = 0
+        var recalledViewLines: [ObjectIdentifier: Int] = [:]
         for line in 0..<table.lineCount {
             let lineState = table[line]
             func violation(_ text: String) -> String {
@@ -35,16 +40,25 @@ extension CoherenceDirectory {
             }
             if lineState.holder != 0 {
                 held.append(line)
-                if AliasKind(rawValue: lineState.holder) == nil { return violation("no such holder") }
+                if lineState.holderKind == nil { return violation("no such holder") }
+                if lineState.isHeldByObject, pages.owner(at: shownAddress(of: line)) == nil {
+                    return violation("held by the object of a page that nobody owns")
+                }
             }
-            if lineState.rawValue & 0x60 != 0 { return violation("bits without a meaning are set") }
+            if lineState.rawValue & 0x40 != 0 { return violation("bits without a meaning are set") }
             if lineState.isRecalled, lineState.holder == 0 { return violation("recalled from nobody") }
             if lineState.isRefilled, !lineState.isRecalled { return violation("refilled, not recalled") }
             if lineState.hasWriter, lineState.hasReaders { return violation("a writer beside readers") }
-            if lineState.isRecalled, lineState.isHeldByView { recalledViewLines += 1 }
+            if lineState.isRecalled, lineState.isHeldByView {
+                recalledViewLines[ObjectIdentifier(holder(of: line).aliases), default: 0] += 1
+            }
         }
-        if recalledViewLines != physical.recalledViewLines {
-            return "\(recalledViewLines) lines are recalled from views, not \(physical.recalledViewLines)"
+        for aliases in [physical] + pages.owners.compactMap({ $0 }) {
+            let count = recalledViewLines[ObjectIdentifier(aliases)] ?? 0
+            if count != aliases.recalledViewLines {
+                return "\(count) lines are recalled from views of \(aliases.object.name), not"
+                    + " \(aliases.recalledViewLines)"
+            }
         }
         var found: [Int] = []
         table.forEachHeldLine { found.append($0) }
@@ -56,10 +70,13 @@ extension CoherenceDirectory {
         var isChecked = [Bool](repeating: false, count: table.lineCount)
         table.forEachHeldLine { line in
             let lineState = table[line]
-            guard violation == nil, !isChecked[line], let kind = AliasKind(rawValue: lineState.holder) else {
+            guard violation == nil, !isChecked[line], !isCondemned(line), let kind = lineState.holderKind
+            else {
                 return
             }
-            for other in lines(ofPageAt: physical.pageOffset(of: line, in: kind, table: table), of: kind) {
+            let (aliases, address) = holder(of: line)
+            let offset = aliases.pageOffset(of: address, in: kind)
+            for other in aliases.lines(ofPageAt: offset, in: kind, table: table) {
                 let otherState = table[other]
                 isChecked[other] = true
                 if otherState.holder != lineState.holder || otherState.isRecalled != lineState.isRecalled
@@ -73,9 +90,42 @@ extension CoherenceDirectory {
         return violation
     }
 
-    private func lines(ofPageAt offset: UInt64, of kind: AliasKind) -> [Int] {
-        let spans = physical.footprint(of: kind, at: offset, count: Int(Page.size), table: table).spans
-        return spans.indices.flatMap { Array(spans[$0].lines) }
+    /// The address that the holder's file shows of a line.
+    private func shownAddress(of line: Int) -> PhysicalAddress {
+        let (memory, tagged) = table.location(of: line)
+        return table[line].holderKind?.showsTags == true ? tagged ?? memory : memory
+    }
+
+    /// Whether a line is of a page that its object has lost.
+    private func isCondemned(_ line: Int) -> Bool {
+        guard table[line].isHeldByObject, let frame = pages.layout.frame(at: shownAddress(of: line)),
+            let page = pages.allocator.page(at: frame), let aliases = pages.owners[Int(page.owner.object)]
+        else { return false }
+        return aliases.object.pages.frame(at: Int(page.owner.index)) != frame
+    }
+
+    /// Objects and allocator agree on whose pages are where.
+    private func violationOfObjects() -> String? {
+        for (slot, aliases) in pages.owners.enumerated() {
+            guard let aliases else { continue }
+            let object = aliases.object
+            for index in 0..<object.pages.count {
+                guard let frame = object.pages.frame(at: index) else { continue }
+                let owner = PageOwner(object: UInt32(slot), index: UInt32(index))
+                guard let page = pages.allocator.page(at: frame), page.owner == owner else {
+                    return "page \(index) of \(object.name) is somebody else's"
+                }
+                if aliases.reshaper == nil, page.use != object.use {
+                    return "page \(index) of \(object.name) is \(page.use)"
+                }
+            }
+        }
+        do throws(TagMemCore.InvariantViolation) {
+            try pages.allocator.checkInvariants()
+            return nil
+        } catch {
+            return error.description
+        }
     }
 
     private func violationOfQueue(_ state: borrowing State) -> String? {
@@ -101,7 +151,9 @@ extension CoherenceDirectory {
             case .modeChange:
                 waitingMode = waitingMode ?? waiter
             case .recalls(let sequence):
-                if sequence <= state.doneSequence { return "a wait for recalls that are done" }
+                if sequence <= state[.free].doneSequence { return "a wait for recalls that are done" }
+            case .job(let job):
+                wanted.formUnion(job.wantedLines)
             }
         }
         for line in 0..<table.lineCount where table[line].isWanted != wanted.contains(line) {
@@ -113,27 +165,40 @@ extension CoherenceDirectory {
             ? nil : "the mode change under way is not the first that waits"
     }
 
-    private func violationOfJobs(_ state: borrowing State) -> String? {
+    private func violationOfJobs(_ state: borrowing State, _ lane: RecallLane) -> String? {
         if state.isDraining { return nil }
-        if state.doneSequence > state.sequence { return "recalls are done that nobody asked for" }
         var waiting = Set<Int>()
-        var last = state.doneSequence
-        for job in state.jobs {
+        var last = state[lane].doneSequence
+        for job in state[lane].jobs {
             // The pages that one job has to repeat keep its place, and may be several jobs.
             if job.sequence < last { return "jobs are out of order" }
-            if job.sequence <= state.doneSequence { return "a job is done before its time" }
+            if job.sequence <= state[lane].doneSequence { return "a job is done before its time" }
             last = job.sequence
-            for offset in stride(from: job.offset, to: job.offset + job.length, by: Int(Page.size)) {
-                for line in lines(ofPageAt: offset, of: job.kind) {
-                    if table[line].holder != job.kind.rawValue || !table[line].isRecalled {
+            if job.ticket != nil { continue }
+            for offset in stride(from: job.offset, to: job.end, by: Int(Page.size)) {
+                for line in job.aliases.lines(ofPageAt: offset, in: job.kind, table: table) {
+                    if table[line].holder != job.aliases.holder(job.kind) || !table[line].isRecalled {
                         return "line \(line) is to be recalled from \(job.kind), which it is not marked for"
                     }
                     if !waiting.insert(line).inserted { return "line \(line) is recalled twice" }
                 }
             }
         }
-        if state.isRecalling { return nil }
+        return nil
+    }
+
+    private func violationOfRecalls(_ state: borrowing State) -> String? {
+        if state.isDraining || state.lanes.contains(where: { $0.current != nil }) { return nil }
+        var waiting = Set<Int>()
+        for lane in state.lanes {
+            for job in lane.jobs where job.ticket == nil {
+                for offset in stride(from: job.offset, to: job.end, by: Int(Page.size)) {
+                    waiting.formUnion(job.aliases.lines(ofPageAt: offset, in: job.kind, table: table))
+                }
+            }
+        }
         for line in 0..<table.lineCount where table[line].isRecalled && !waiting.contains(line) {
+            if isCondemned(line) { continue }
             return "line \(line) is marked as recalled, and nothing recalls it"
         }
         return nil

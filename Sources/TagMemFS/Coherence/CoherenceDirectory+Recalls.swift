@@ -2,39 +2,47 @@ import TagMemCore
 
 /// Taking pages back from the kernel.
 extension CoherenceDirectory {
-    /// The next pages to recall, for the recall thread.
-    func nextRecall() -> RecallJob? {
+    /// The next pages to recall, for a recall thread.
+    func nextRecall(_ lane: RecallLane = .free) -> RecallJob? {
         state.withLock { state in
-            guard let job = state.jobs.popFirst() else { return nil }
-            state.isRecalling = true
-            return job
+            state[lane].current = state[lane].jobs.popFirst()
+            return state[lane].current
         }
     }
 
-    /// The kernel gave the pages back. Those it asked for again meanwhile are recalled once more.
-    func finishRecall(_ job: RecallJob) {
-        let (ready, repeats): ([Waiter], Bool) = state.withLock { state in
-            state.isRecalling = false
-            var again: [RecallJob] = []
-            for offset in stride(from: job.offset, to: job.offset + job.length, by: Int(Page.size)) {
-                if releasePage(offset, of: job) { continue }
-                if var last = again.last, last.offset + last.length == offset {
-                    last.length += Page.size
-                    again[again.count - 1] = last
-                } else {
-                    again.append(
-                        RecallJob(
-                            aliases: job.aliases, kind: job.kind, offset: offset, length: Page.size,
-                            sequence: job.sequence))
-                }
+    /// The kernel gave back what the lane's thread was asked to recall. What it asked for again meanwhile is recalled
+    /// once more.
+    func finishRecall(_ lane: RecallLane = .free) {
+        update { state in
+            guard let job = state[lane].current else { return }
+            state[lane].current = nil
+            if let ticket = job.ticket {
+                ticket.outstanding -= 1
+            } else {
+                repeatRefilled(job, &state)
             }
-            counters.add(.recallsRepeated, again.count)
-            state.jobs.insert(contentsOf: again, at: 0)
-            state.doneSequence = state.jobs.first.map { $0.sequence - 1 } ?? state.sequence
-            return (grantQueued(&state), !again.isEmpty)
+            state.needsReview = true
         }
-        if repeats { wakeRecaller() }
-        run(ready)
+    }
+
+    /// Frees the lines of the pages that were recalled, and asks again for those that were handed out meanwhile.
+    private func repeatRefilled(_ job: RecallJob, _ state: inout State) {
+        var again: [RecallJob] = []
+        for offset in stride(from: job.offset, to: job.end, by: Int(Page.size)) {
+            if releasePage(offset, of: job) { continue }
+            if let last = again.last, last.end == offset {
+                again[again.count - 1].length += Page.size
+            } else {
+                again.append(
+                    RecallJob(
+                        aliases: job.aliases, kind: job.kind, offset: offset, length: Page.size,
+                        sequence: job.sequence, lane: job.lane))
+            }
+        }
+        if again.isEmpty { return }
+        counters.add(.recallsRepeated, again.count)
+        state[job.lane].jobs.insert(contentsOf: again, at: 0)
+        state.wakes |= job.lane.bit
     }
 
     // MARK: Called with the lock held
@@ -42,8 +50,8 @@ extension CoherenceDirectory {
     /// Recalls what the tags refuse of the pages that are handed out through an object's views.
     func recallMismatchingViews(of aliases: ObjectAliases, _ state: inout State) {
         table.forEachHeldLine { line in
-            let kind = AliasKind(rawValue: table[line].holder)
-            guard case .view(let tag) = kind, owner(of: line) === aliases else { return }
+            let kind = table[line].holderKind
+            guard case .view(let tag) = kind, holder(of: line).aliases === aliases else { return }
             let (address, _) = table.location(of: line)
             if dram.firstMismatch(of: tag, at: address, count: Int(Page.size)) != nil { recall(line, &state) }
         }
@@ -65,57 +73,95 @@ extension CoherenceDirectory {
         }
     }
 
-    /// The object whose alias holds a line.
-    func owner(of line: Int) -> ObjectAliases { physical }
+    /// The object whose alias holds a line, and the object's address of what the alias shows of it.
+    func holder(of line: Int) -> (aliases: ObjectAliases, address: UInt64) {
+        let lineState = table[line]
+        let (memory, tagged) = table.location(of: line)
+        var shown = memory
+        if lineState.holderKind?.showsTags == true {
+            guard let tagged else { preconditionFailure("line \(line) holds no tags") }
+            shown = tagged
+        }
+        guard lineState.isHeldByObject else { return (physical, shown.rawValue) }
+        guard let page = pages.owner(at: shown) else { preconditionFailure("line \(line) is nobody's") }
+        return page
+    }
 
     /// Asks for a recall of the page of the holder's file that shows `line`, unless it is under way.
     func recall(_ line: Int, _ state: inout State) {
         let lineState = table[line]
-        guard !state.isDraining, !lineState.isRecalled, let kind = AliasKind(rawValue: lineState.holder)
-        else { return }
-        let aliases = owner(of: line)
-        let offset = aliases.pageOffset(of: line, in: kind, table: table)
-        let spans = aliases.footprint(of: kind, at: offset, count: Int(Page.size), table: table).spans
-        for index in spans.indices {
-            for line in spans[index].lines where table[line].holder == kind.rawValue {
-                table[line] = table[line].recalled
-                if kind.isView { aliases.recalledViewLines += 1 }
-            }
+        guard !state.isDraining, !lineState.isRecalled, let kind = lineState.holderKind else { return }
+        let (aliases, address) = holder(of: line)
+        let offset = aliases.pageOffset(of: address, in: kind)
+        for line in aliases.lines(ofPageAt: offset, in: kind, table: table)
+        where table[line].holder == lineState.holder {
+            table[line] = table[line].recalled
+            if kind.isView { aliases.recalledViewLines += 1 }
         }
         counters.add(.recalls)
-        state.sequence += 1
-        if var last = state.jobs.last, last.aliases === aliases, last.kind == kind,
-            last.offset + last.length == offset
+        let lane: RecallLane = kind == .mem && aliases.slot != nil ? .sized : .free
+        addRecall(aliases, kind, at: offset, lane, &state)
+    }
+
+    /// Gives a recall thread a page of an alias's file.
+    func addRecall(
+        _ aliases: ObjectAliases, _ kind: AliasKind, at offset: UInt64, _ lane: RecallLane,
+        ticket: ReleaseTicket? = nil, _ state: inout State
+    ) {
+        state.wakes |= lane.bit
+        state[lane].sequence += 1
+        if let last = state[lane].jobs.last, last.aliases === aliases, last.kind == kind, last.end == offset,
+            last.ticket === ticket
         {
             // One notification for neighbours. The job keeps the older number: what was asked for before this page
             // is done only with it.
-            last.length += Page.size
-            state.jobs[state.jobs.count - 1] = last
+            let index = state[lane].jobs.count - 1
+            state[lane].jobs[index].length += Page.size
         } else {
-            state.jobs.append(
+            ticket?.outstanding += 1
+            state[lane].jobs.append(
                 RecallJob(
-                    aliases: aliases, kind: kind, offset: offset, length: Page.size, sequence: state.sequence)
-            )
+                    aliases: aliases, kind: kind, offset: offset, length: Page.size,
+                    sequence: state[lane].sequence, lane: lane, ticket: ticket))
+        }
+    }
+
+    /// Forgets recalls of what lies behind an object's new end: its pages are others', or nobody's.
+    func cutRecalls(of aliases: ObjectAliases, at end: UInt64, _ state: inout State) {
+        for lane in RecallLane.allCases {
+            func cut(_ job: inout RecallJob) {
+                guard job.aliases === aliases, job.ticket == nil else { return }
+                let end = (end + job.kind.scale - 1) / job.kind.scale
+                let last = Page.start(end + Page.size - 1)
+                job.length = last > job.offset ? min(job.length, last - job.offset) : 0
+            }
+            if var current = state[lane].current {
+                cut(&current)
+                state[lane].current = current
+            }
+            for index in state[lane].jobs.indices { cut(&state[lane].jobs[index]) }
+            state[lane].jobs.removeAll { $0.length == 0 }
         }
     }
 
     /// Frees the lines of a recalled page, unless it was handed out again meanwhile. Returns whether it did.
-    func releasePage(_ offset: UInt64, of job: RecallJob) -> Bool {
-        let spans = job.aliases.footprint(of: job.kind, at: offset, count: Int(Page.size), table: table).spans
+    private func releasePage(_ offset: UInt64, of job: RecallJob) -> Bool {
+        let holder = job.aliases.holder(job.kind)
+        let lines = job.aliases.lines(ofPageAt: offset, in: job.kind, table: table)
+            .filter { table[$0].holder == holder }
         var wasRefilled = false
-        for index in spans.indices {
-            for line in spans[index].lines where table[line].isRefilled {
-                wasRefilled = true
-                table[line] = table[line].notRefilled
-            }
+        for line in lines where table[line].isRefilled {
+            wasRefilled = true
+            table[line] = table[line].notRefilled
         }
         if wasRefilled { return false }
-        for index in spans.indices {
-            for line in spans[index].lines where table[line].isRecalled {
-                table[line] = table[line].released
-                if job.kind.isView { job.aliases.recalledViewLines -= 1 }
-            }
-        }
+        for line in lines where table[line].isRecalled { release(line, job.kind, job.aliases) }
         return true
+    }
+
+    /// A line that is recalled is back.
+    func release(_ line: Int, _ kind: AliasKind, _ aliases: ObjectAliases) {
+        table[line] = table[line].released
+        if kind.isView { aliases.recalledViewLines -= 1 }
     }
 }

@@ -22,9 +22,11 @@ final class CoherenceDirectory: Sendable {
     let counters: Counters
     /// The object whose aliases name lines by their physical address.
     let physical: ObjectAliases
+    /// Whose the pages are. Guarded by `state`, as `table` is.
+    let pages: PageStore
     let state = Guarded(State())
-    /// Tells the recall thread of work. Set once before requests are served.
-    let wakeRecaller: @Sendable () -> Void
+    /// Tells a recall thread of work. Set once before requests are served.
+    let wakeRecaller: @Sendable (RecallLane) -> Void
 
     /// Bytes of waiting writes that are kept at most; further ones are refused.
     static let maximumQueuedBytes = 64 << 20
@@ -35,22 +37,45 @@ final class CoherenceDirectory: Sendable {
         /// Fills among them, and how many there may be.
         var queuedFills = 0
         var maximumQueuedFills = Int.max
-        var jobs: Deque<RecallJob> = []
-        var isRecalling = false
-        /// Jobs asked for so far.
-        var sequence: UInt64 = 0
-        /// All jobs up to this one are done.
-        var doneSequence: UInt64 = 0
+        var lanes: [Lane] = RecallLane.allCases.map { _ in Lane() }
+        /// A bit for each lane whose thread has not been told yet of jobs that were asked for.
+        var wakes: UInt8 = 0
         var isDraining = false
         /// Operations whose turn has come, and whether a thread runs them.
         var ready: Deque<Waiter> = []
         var isRunningReady = false
+        /// Whether pages moved, came or went since the queue was last looked at: what waits is to be looked at again.
+        var needsReview = false
+        /// Jobs that will free pages and need nothing for it but recalls of the free lane; and how often some did.
+        var pendingReleases = 0
+        var releases: UInt64 = 0
+
+        subscript(lane: RecallLane) -> Lane {
+            _read { yield lanes[lane.rawValue] }
+            _modify { yield &lanes[lane.rawValue] }
+        }
+    }
+
+    /// Recalls that are done one after the other.
+    struct Lane {
+        var jobs: Deque<RecallJob> = []
+        /// What the thread is doing.
+        var current: RecallJob?
+        /// Jobs asked for so far.
+        var sequence: UInt64 = 0
+        /// All jobs up to this one are done.
+        var doneSequence: UInt64 {
+            let first = current ?? jobs.first
+            return first.map { $0.sequence - 1 } ?? sequence
+        }
     }
 
     init(
-        physical: ObjectAliases, counters: Counters, wakeRecaller: @escaping @Sendable () -> Void
+        physical: ObjectAliases, pages: PageStore, counters: Counters,
+        wakeRecaller: @escaping @Sendable (RecallLane) -> Void
     ) throws(DRAMError) {
         self.physical = physical
+        self.pages = pages
         dram = physical.object.dram
         self.counters = counters
         self.wakeRecaller = wakeRecaller
@@ -59,36 +84,44 @@ final class CoherenceDirectory: Sendable {
 
     // MARK: Claims
 
+    /// The memory that a range of an alias's file shows now; with `kind` nil, of `checked` at an address.
+    func footprint(of kind: AliasKind?, _ aliases: ObjectAliases, at offset: UInt64, count: Int) -> Footprint
+    {
+        func make() -> Footprint {
+            // Any view: the tag plays no part.
+            let kind = kind ?? .view(AddressTag(truncating: 0))
+            return aliases.footprint(of: kind, at: offset, count: count, table: table)
+        }
+        return aliases.slot == nil ? make() : state.withLock { _ in make() }
+    }
+
     /// Claims the lines of an operation, or gives it a place in the queue.
     ///
     /// Non-blocking. Linear in the lines of the footprint: about a nanosecond a line.
     func begin(_ claim: Claim) -> Admission {
-        let (admission, recalls): (Admission, Bool) = state.withLock { state in
-            if let grant = decide(claim) { return (.decided(grant), false) }
-            if state.isDraining { return (.decided(.failed(.unmounting)), false) }
+        update { state in
+            if let grant = decide(claim, &state) { return .decided(grant) }
+            if state.isDraining { return .decided(.failed(.unmounting)) }
             if case .fill(let pages) = claim.purpose, pages > 1 {
-                return (.decided(.failed(.readaheadRefused)), false)
+                return .decided(.failed(.readaheadRefused))
             }
             let bytes = claim.isWrite ? claim.footprint.count : 0
             guard state.queuedBytes + bytes <= Self.maximumQueuedBytes else {
-                return (.decided(.failed(.overloaded)), false)
+                return .decided(.failed(.overloaded))
             }
             if case .fill = claim.purpose {
                 guard state.queuedFills < state.maximumQueuedFills else {
-                    return (.decided(.failed(.overloaded)), false)
+                    return .decided(.failed(.overloaded))
                 }
                 state.queuedFills += 1
             }
             counters.add(.requestsQueued)
             let waiter = Waiter(.claim(claim), bytes: bytes)
-            let before = state.sequence
             wantLines(of: claim, &state)
             state.queue.append(waiter)
             state.queuedBytes += waiter.bytes
-            return (.queued(waiter), state.sequence != before)
+            return .queued(waiter)
         }
-        if recalls { wakeRecaller() }
-        return admission
     }
 
     /// Leaves `operation` to be run when the waiter's turn comes; runs it now if it has come already.
@@ -102,41 +135,39 @@ final class CoherenceDirectory: Sendable {
 
     /// Ends a granted claim: its lines are free for others.
     func end(_ claim: Claim) {
-        let (ready, recalls): ([Waiter], Bool) = state.withLock { state in
+        update { state in
             let isWanted = unmark(claim)
-            let before = state.sequence
             recallViews(after: claim, &state)
-            let recalls = state.sequence != before
-            guard isWanted || claim.checkedTag != nil && claim.aliases.modeChange != nil else {
-                return ([], recalls)
+            if isWanted || claim.checkedTag != nil && claim.aliases.modeChange != nil {
+                state.needsReview = true
             }
-            return (grantQueued(&state), recalls)
         }
-        if recalls { wakeRecaller() }
-        run(ready)
+    }
+
+    /// Claims the memory of a page that comes back, which cannot wait. To be ended.
+    func beginWriteback(
+        of kind: AliasKind, _ aliases: ObjectAliases, at offset: UInt64, count: Int
+    ) -> Claim {
+        state.withLock { _ in
+            let claim = Claim(
+                .writeback, aliases: aliases, kind: kind,
+                footprint: aliases.writebackFootprint(of: kind, at: offset, count: count, table: table))
+            mark(claim)
+            return claim
+        }
     }
 
     /// Changes the mode of an object when every page that the old mode handed out and its tags refuse has come back.
     func changeMode(of aliases: ObjectAliases, to mode: TagCheckMode, then operation: any DeferredOperation) {
-        let ready = state.withLock { state in
-            let waiter = Waiter(.modeChange(aliases, to: mode))
-            waiter.operation = operation
-            if state.isDraining {
-                waiter.grant = .failed(.unmounting)
-                return [waiter]
-            }
-            state.queue.append(waiter)
-            return grantQueued(&state)
-        }
-        run(ready)
+        enqueue(.modeChange(aliases, to: mode), operation)
     }
 
-    /// Runs `operation` when all recalls that have been asked for are done.
+    /// Runs `operation` when all recalls from views that have been asked for are done.
     func afterRecalls(_ operation: any DeferredOperation) {
         let grant: Grant? = state.withLock { state in
-            if state.doneSequence == state.sequence { return .granted(.none) }
+            if state[.free].doneSequence == state[.free].sequence { return .granted(.none) }
             if state.isDraining { return .failed(.unmounting) }
-            let waiter = Waiter(.recalls(upTo: state.sequence))
+            let waiter = Waiter(.recalls(upTo: state[.free].sequence))
             waiter.operation = operation
             state.queue.append(waiter)
             return nil
@@ -147,50 +178,142 @@ final class CoherenceDirectory: Sendable {
     /// Takes pages of these data lines away from views: their tags changed through a mapping.
     func recallViews(of dataLines: [Int]) {
         guard !dataLines.isEmpty else { return }
-        let recalls = state.withLock { state in
-            let before = state.sequence
+        update { state in
             for line in dataLines where table[line].isHeldByView { recall(line, &state) }
-            return state.sequence != before
         }
-        if recalls { wakeRecaller() }
     }
 
     /// Refuses fills when so many wait already. They may be background requests, of which the kernel has a limited
     /// number, and write-backs, which they wait for, need one of those.
     func limitQueuedFills(to count: Int) { state.withLock { $0.maximumQueuedFills = count } }
 
+    /// Puts something into the queue, whose turn may have come already.
+    func enqueue(_ condition: Waiter.Condition, _ operation: any DeferredOperation) {
+        let waiter = Waiter(condition)
+        waiter.operation = operation
+        update { state in
+            if state.isDraining {
+                waiter.grant = .failed(.unmounting)
+                state.ready.append(waiter)
+            } else {
+                state.queue.append(waiter)
+                state.needsReview = true
+            }
+        }
+    }
+
+    /// Does something under the lock; then, without it, runs those whose turn this made come, and wakes the recall
+    /// threads for what it asked them for.
+    func update<Result>(_ body: (inout State) -> Result) -> Result {
+        let (result, wakes, hasReady): (Result, UInt8, Bool) = state.withLock { state in
+            let result = body(&state)
+            while state.needsReview {
+                state.needsReview = false
+                grantQueued(&state)
+            }
+            defer { state.wakes = 0 }
+            return (result, state.wakes, !state.ready.isEmpty && !state.isRunningReady)
+        }
+        if wakes != 0 {
+            for lane in RecallLane.allCases where wakes & lane.bit != 0 { wakeRecaller(lane) }
+        }
+        if hasReady { runReady() }
+        return result
+    }
+
     // MARK: Open files
+
+    /// Says, once, that there was no page to be had.
+    func reportNoSpace() {
+        if counters.add(.outOfMemory) == 1 {
+            warn("out of memory: an allocation found no page (this is said once; vmstat counts them)")
+        }
+    }
 
     /// Counts a file of an alias that was opened for writing (`change` 1) or released (-1).
     func countWriter(of kind: AliasKind, _ aliases: ObjectAliases, change: Int) {
         state.withLock { _ in aliases.openWriters[Int(kind.rawValue)] += change }
     }
 
+    /// Counts an open file of an object; false if the object was removed.
+    func opened(_ kind: AliasKind?, _ aliases: ObjectAliases, isWritable: Bool) -> Bool {
+        state.withLock { _ in
+            if aliases.isRemoved { return false }
+            aliases.openFiles[Int(kind?.rawValue ?? 0)] += 1
+            if isWritable, let kind { aliases.openWriters[Int(kind.rawValue)] += 1 }
+            return true
+        }
+    }
+
+    /// The file is closed. Returns whether it was the last one of a removed object.
+    func closed(_ kind: AliasKind?, _ aliases: ObjectAliases, isWritable: Bool) -> Bool {
+        state.withLock { _ in
+            aliases.openFiles[Int(kind?.rawValue ?? 0)] -= 1
+            if isWritable, let kind { aliases.openWriters[Int(kind.rawValue)] -= 1 }
+            return aliases.isRemoved && !aliases.openFiles.contains { $0 > 0 }
+        }
+    }
+
+    /// The object has no name any more. Returns whether no file of it is open.
+    func removed(_ aliases: ObjectAliases) -> Bool {
+        state.withLock { _ in
+            aliases.isRemoved = true
+            return !aliases.openFiles.contains { $0 > 0 }
+        }
+    }
+
+    // MARK: Objects
+
+    /// Calls `body` with the pages, under the lock.
+    func withPages<Result>(_ body: (PageStore) -> Result) -> Result { state.withLock { _ in body(pages) } }
+
+    /// The size of an alias's file.
+    func size(of kind: AliasKind?, _ aliases: ObjectAliases) -> UInt64 {
+        state.withLock { _ in
+            switch kind {
+            case .tags: aliases.object.tagBytes
+            case .tagsHex: aliases.object.tagBytes * 2
+            case .mem, .view, nil: aliases.object.end
+            }
+        }
+    }
+
+    /// Bytes of memory that an object has.
+    func allocatedSize(of aliases: ObjectAliases) -> UInt64 {
+        state.withLock { _ in
+            let object = aliases.object
+            return object.layout.map { UInt64(object.pages.present) * $0.pageSize }
+                ?? dram.map.regions.reduce(0) { $0 + $1.size }
+        }
+    }
+
+    /// See `MemoryObject.next`.
+    func next(from address: UInt64, memory: Bool, _ aliases: ObjectAliases) -> UInt64? {
+        state.withLock { _ in aliases.object.next(from: address, memory: memory) }
+    }
+
     /// Refuses everything that would need a recall from now on, and everything that waits.
     func drain() {
-        let waiters = state.withLock { state in
+        update { state in
             state.isDraining = true
             let waiters = state.queue
             state.queue = []
-            state.jobs = []
+            for lane in RecallLane.allCases { state[lane].jobs = [] }
             for waiter in waiters {
                 waiter.grant = .failed(.unmounting)
                 if case .modeChange(let aliases, _) = waiter.condition { aliases.modeChange = nil }
             }
-            return waiters
+            state.ready.append(contentsOf: waiters)
         }
-        run(waiters)
     }
 
-    /// Whether the recall thread is inside the kernel.
-    var isRecalling: Bool { state.withLock { $0.isRecalling } }
+    /// Whether a recall thread is inside the kernel.
+    var isRecalling: Bool { state.withLock { state in state.lanes.contains { $0.current != nil } } }
 
     /// Runs operations whose turn has come. Those that this makes ready are run after them, by the thread that runs
     /// already: not one inside the other, however many wait.
-    func run(_ waiters: [Waiter]) {
-        guard !waiters.isEmpty else { return }
+    private func runReady() {
         let isRunning = state.withLock { state in
-            state.ready.append(contentsOf: waiters)
             defer { state.isRunningReady = true }
             return state.isRunningReady
         }
@@ -201,7 +324,7 @@ final class CoherenceDirectory: Sendable {
         }
     }
 
-    func nextReady() -> Waiter? {
+    private func nextReady() -> Waiter? {
         state.withLock { state in
             let waiter = state.ready.popFirst()
             if waiter == nil { state.isRunningReady = false }

@@ -27,7 +27,7 @@ struct Footprint {
     enum Piece {
         /// Bytes of DRAM.
         case memory(PhysicalAddress, count: Int)
-        /// Tags of memory that has none: read as zero, not changed by writes.
+        /// Tags of memory that has none, and pages that an object does not have: read as zero.
         case zeros(count: Int)
 
         var count: Int {
@@ -43,6 +43,10 @@ struct Footprint {
     var count = 0
     /// Why the pieces end before the range does; nil if they do not.
     var stop: FileError?
+    /// Whether some of the object's pages are not there: they must be before they can be written or mapped.
+    var needsPages = false
+    /// The object's `ObjectAliases.version` that this holds for.
+    var version: UInt64 = 0
 
     mutating func append(_ piece: Piece) {
         pieces.append(piece)
@@ -52,36 +56,68 @@ struct Footprint {
 
 extension MemoryObject {
     /// The footprint of `count` bytes of `mem` (or, with `checked`, of a view) from the object's `address`.
-    func footprint(ofMemoryAt address: UInt64, count: Int, checked: Bool, table: LineTable) -> Footprint {
+    ///
+    /// Within `.pages`, whatever the object's kind: what the kernel may still have of it.
+    func footprint(
+        ofMemoryAt address: UInt64, count: Int, checked: Bool, within bound: Bound = .size, table: LineTable
+    ) -> Footprint {
         var footprint = Footprint()
         var position = address
+        if checked, kind == .untagged, bound != .pages {
+            footprint.stop = .notTaggable
+            return footprint
+        }
         while footprint.count < count {
-            guard let run = run(at: position, limit: count - footprint.count) else {
+            switch extent(at: position, limit: count - footprint.count, within: bound) {
+            case .memory(let run):
+                if checked, run.tagAddress == nil {
+                    footprint.stop = .notTaggable
+                    return footprint
+                }
+                footprint.append(.memory(run.address, count: run.count))
+                table.appendSpans(
+                    of: run.address, count: run.count, inRegion: run.region, to: &footprint.spans)
+                position += UInt64(run.count)
+            case .unpopulated(let count):
+                footprint.append(.zeros(count: count))
+                footprint.needsPages = true
+                position += UInt64(count)
+            case .nothing:
                 footprint.stop = position < end ? .hole : .pastEnd
-                break
+                return footprint
             }
-            if checked, run.tagAddress == nil {
-                footprint.stop = .notTaggable
-                break
-            }
-            footprint.append(.memory(run.address, count: run.count))
-            table.appendSpans(of: run.address, count: run.count, inRegion: run.region, to: &footprint.spans)
-            position += UInt64(run.count)
         }
         return footprint
     }
 
     /// The footprint of `count` packed tag bytes from file offset `offset` of `tags`.
-    func footprint(ofTagsAt offset: UInt64, count: Int, table: LineTable) -> Footprint {
+    func footprint(
+        ofTagsAt offset: UInt64, count: Int, within bound: Bound = .tags, table: LineTable
+    ) -> Footprint {
         var footprint = Footprint()
         let scale = TagGranule.bytesPerTagByte
         var position = offset
+        if kind == .untagged, bound != .pages {
+            footprint.stop = .notTaggable
+            return footprint
+        }
         while footprint.count < count {
-            guard position < PhysicalAddress.limit / scale,
-                let run = run(at: position * scale, limit: (count - footprint.count) * Int(scale))
-            else {
-                footprint.stop = position < end / scale ? .hole : .pastEnd
+            guard position < PhysicalAddress.limit / scale else {
+                footprint.stop = .pastEnd
                 break
+            }
+            let limit = (count - footprint.count) * Int(scale)
+            let run: DRAM.Run
+            switch extent(at: position * scale, limit: limit, within: bound) {
+            case .memory(let found): run = found
+            case .unpopulated(let count):
+                footprint.append(.zeros(count: count / Int(scale)))
+                footprint.needsPages = true
+                position += UInt64(count) / scale
+                continue
+            case .nothing:
+                footprint.stop = position < tagBytes ? .hole : .pastEnd
+                return footprint
             }
             let bytes = run.count / Int(scale)
             if let tags = run.tagAddress {

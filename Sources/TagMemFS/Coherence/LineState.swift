@@ -8,6 +8,7 @@ enum AliasKind: RawRepresentable, Hashable {
     case view(AddressTag)
 
     static let count = 32
+    static let all: [AliasKind] = [.mem, .tags, .tagsHex] + AddressTag.all.map { .view($0) }
 
     init?(rawValue: UInt16) {
         switch rawValue {
@@ -28,6 +29,18 @@ enum AliasKind: RawRepresentable, Hashable {
         }
     }
 
+    /// Bytes of an object that a byte of the file stands for.
+    var scale: UInt64 {
+        switch self {
+        case .mem, .view: 1
+        case .tags: TagGranule.bytesPerTagByte
+        case .tagsHex: TagGranule.size
+        }
+    }
+
+    /// Whether the file shows tags, not data.
+    var showsTags: Bool { self == .tags || self == .tagsHex }
+
     /// Whether accesses through this kind of file are tag-checked.
     var isView: Bool { rawValue >= 16 }
 }
@@ -35,19 +48,28 @@ enum AliasKind: RawRepresentable, Hashable {
 /// What the directory knows of one line, in sixteen bits. Transitions are pure.
 ///
 /// ```
-///   15      14…10     9        8          7          6…5     4…0
-///   writer  readers   wanted   refilled   recalled   zero    holder (AliasKind, 0: nobody)
+///   15      14…10     9        8          7          6       5         4…0
+///   writer  readers   wanted   refilled   recalled   zero    object    kind (AliasKind, 0: nobody)
+///                                                            └── holder ──┘
 /// ```
 ///
-/// - `holder`: the alias whose file the kernel may have this line cached in.
+/// - `holder`: the alias whose file the kernel may have this line cached in: one of `phys`, or, with the object bit, of
+///   the object that the page belongs to.
 /// - `recalled`: a recall from the holder is waiting or under way. Implies a holder.
 /// - `refilled`: the kernel was given the line again meanwhile, so that the recall is to be repeated.
 /// - `wanted`: an operation that cannot go ahead yet waits for the line; later ones queue up behind it.
-/// - `readers`, `writer`: operations that copy the line at this moment. A writer excludes readers.
+/// - `readers`, `writer`: operations that copy the line at this moment, fills and write-backs of objects' pages among the
+///   readers. A writer excludes readers. A page with either does not move.
 struct LineState: RawRepresentable, Equatable {
     var rawValue: UInt16
 
-    private static let holderMask: UInt16 = 0x1f
+    /// Nobody holds the line, and nobody copies it.
+    static let free = Self(rawValue: 0)
+
+    private static let kindMask: UInt16 = 0x1f
+    private static let holderMask: UInt16 = 0x3f
+    /// In a holder: the alias is the page's object's, not `phys`'s.
+    static let objectBit: UInt16 = 1 << 5
     private static let recalledBit: UInt16 = 1 << 7
     private static let refilledBit: UInt16 = 1 << 8
     private static let wantedBit: UInt16 = 1 << 9
@@ -59,7 +81,11 @@ struct LineState: RawRepresentable, Equatable {
     static let maximumReaders = 31
 
     var holder: UInt16 { rawValue & Self.holderMask }
-    var isHeldByView: Bool { holder >= 16 }
+    /// The kind of the holder's file; nil if nobody holds the line.
+    var holderKind: AliasKind? { AliasKind(rawValue: rawValue & Self.kindMask) }
+    var isHeldByView: Bool { rawValue & Self.kindMask >= 16 }
+    var isHeldByObject: Bool { rawValue & Self.objectBit != 0 }
+    var isHeldByPhysical: Bool { holder != 0 && !isHeldByObject }
     var isRecalled: Bool { rawValue & Self.recalledBit != 0 }
     var isRefilled: Bool { rawValue & Self.refilledBit != 0 }
     var isWanted: Bool { rawValue & Self.wantedBit != 0 }
@@ -93,6 +119,11 @@ struct LineState: RawRepresentable, Equatable {
     /// The recall is done: nobody holds the line.
     var released: Self {
         Self(rawValue: rawValue & ~(Self.holderMask | Self.recalledBit | Self.refilledBit))
+    }
+    /// What a line that holds the contents of this one has of it after a move: holder and recall go along.
+    func handedOver(to target: Self) -> Self {
+        let moving = Self.holderMask | Self.recalledBit | Self.refilledBit
+        return Self(rawValue: target.rawValue & ~moving | rawValue & moving)
     }
     var wanted: Self { Self(rawValue: rawValue | Self.wantedBit) }
     var notWanted: Self { Self(rawValue: rawValue & ~Self.wantedBit) }

@@ -128,6 +128,19 @@ final class LineTable: @unchecked Sendable {
         return span
     }
 
+    /// Appends a span, or lets the last one grow where lines, companions and memory go on.
+    func append(_ span: LineSpan, to spans: inout [LineSpan]) {
+        if let last = spans.last, last.isTagStorage == span.isTagStorage,
+            last.start + last.count == span.start,
+            last.companion < 0 ? span.companion < 0 : last.companion + last.count == span.companion,
+            !regions.contains(where: { $0.firstLine == span.start || $0.firstLine == span.companion })
+        {
+            spans[spans.count - 1].count += span.count
+        } else {
+            spans.append(span)
+        }
+    }
+
     /// Where a line's memory begins, and the data address that a line of tag storage holds the tags of.
     func location(of line: Int) -> (address: PhysicalAddress, tagged: PhysicalAddress?) {
         guard let lines = regions.last(where: { $0.firstLine <= line }) else {

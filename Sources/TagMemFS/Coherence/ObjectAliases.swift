@@ -11,6 +11,19 @@ final class ObjectAliases: @unchecked Sendable {
     /// A bit for each checked file whose next `fsync` or `close` reports an asynchronous fault.
     let deferredFaults = Atomic<UInt32>(0)
 
+    /// The object's number as the owner of pages; nil for `phys`, which owns none.
+    let slot: UInt32?
+    /// Changes whenever the object's pages move, come or go, or its size does.
+    var version: UInt64 = 0
+    /// The job that changes the object's size, pages or kind at this moment; others wait.
+    var reshaper: PageJob?
+    /// Whether the object was removed: its pages go when its last file is closed.
+    var isRemoved = false
+    /// Whether its pages are to be had without migration and without waiting, or not at all.
+    var isAtomic = false
+    /// Files that are open, of each kind.
+    var openFiles = [Int](repeating: 0, count: AliasKind.count)
+
     /// Files of each kind that are open for writing: only those can have dirty pages.
     var openWriters = [Int](repeating: 0, count: AliasKind.count)
     /// Checked operations that are copying at this moment.
@@ -20,9 +33,15 @@ final class ObjectAliases: @unchecked Sendable {
     /// The change of the mode that is under way; checked operations queue up behind it.
     var modeChange: Waiter?
 
-    init(object: MemoryObject, number: UInt64) {
+    init(object: MemoryObject, number: UInt64, slot: UInt32? = nil) {
         self.object = object
         self.number = number
+        self.slot = slot
+    }
+
+    /// An alias as `LineState` holds it.
+    func holder(_ kind: AliasKind) -> UInt16 {
+        slot == nil ? kind.rawValue : kind.rawValue | LineState.objectBit
     }
 
     /// The node whose pages the kernel caches for an alias.
@@ -36,27 +55,45 @@ final class ObjectAliases: @unchecked Sendable {
     }
 
     /// The footprint of a range of an alias's file. Offsets and counts are the file's.
+    ///
+    /// With the directory's lock held, save for `phys`; see `CoherenceDirectory.footprint`.
     func footprint(of kind: AliasKind, at offset: UInt64, count: Int, table: LineTable) -> Footprint {
-        switch kind {
-        case .mem: object.footprint(ofMemoryAt: offset, count: count, checked: false, table: table)
-        case .view: object.footprint(ofMemoryAt: offset, count: count, checked: true, table: table)
-        case .tags: object.footprint(ofTagsAt: offset, count: count, table: table)
-        case .tagsHex:
-            object.footprint(
-                ofTagsAt: offset / 2, count: Int((offset % 2 + UInt64(count) + 1) / 2), table: table)
-        }
+        var footprint =
+            switch kind {
+            case .mem, .view:
+                object.footprint(ofMemoryAt: offset, count: count, checked: kind.isView, table: table)
+            case .tags: object.footprint(ofTagsAt: offset, count: count, table: table)
+            case .tagsHex:
+                object.footprint(
+                    ofTagsAt: offset / 2, count: Int((offset % 2 + UInt64(count) + 1) / 2), table: table)
+            }
+        footprint.version = version
+        return footprint
     }
 
-    /// The page of an alias's file that shows a line, as a file offset.
-    func pageOffset(of line: Int, in kind: AliasKind, table: LineTable) -> UInt64 {
-        let (physical, tagged) = table.location(of: line)
-        switch kind {
-        case .mem, .view:
-            return Page.start(object.address(of: physical))
-        case .tags, .tagsHex:
-            guard let tagged else { preconditionFailure("line \(line) holds no tags") }
-            let scale = kind == .tags ? TagGranule.bytesPerTagByte : TagGranule.size
-            return Page.start(object.address(of: tagged) / scale)
-        }
+    /// The memory that a page which comes back goes to: what was stored through a view is kept, also when the object
+    /// has just turned untagged. With the directory's lock held.
+    func writebackFootprint(of kind: AliasKind, at offset: UInt64, count: Int, table: LineTable) -> Footprint
+    {
+        footprint(of: kind.isView ? .mem : kind, at: offset, count: count, table: table)
     }
+
+    /// The lines that a page of an alias's file shows, whatever the object's size and kind are now. With the
+    /// directory's lock held.
+    func lines(ofPageAt offset: UInt64, in kind: AliasKind, table: LineTable) -> [Int] {
+        let page = Int(Page.size)
+        let footprint =
+            switch kind {
+            case .mem, .view:
+                object.footprint(
+                    ofMemoryAt: offset, count: page, checked: false, within: .pages, table: table)
+            case .tags: object.footprint(ofTagsAt: offset, count: page, within: .pages, table: table)
+            case .tagsHex:
+                object.footprint(ofTagsAt: offset / 2, count: page / 2, within: .pages, table: table)
+            }
+        return footprint.spans.indices.flatMap { Array(footprint.spans[$0].lines) }
+    }
+
+    /// The page of an alias's file that shows an address of the object, as a file offset.
+    func pageOffset(of address: UInt64, in kind: AliasKind) -> UInt64 { Page.start(address / kind.scale) }
 }

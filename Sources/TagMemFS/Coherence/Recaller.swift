@@ -1,7 +1,7 @@
 import CFuse
 import Glibc
 
-/// The thread that recalls pages from the kernel.
+/// A thread that recalls pages from the kernel, those of one lane.
 ///
 /// A recall (FUSE_NOTIFY_INVAL_INODE) returns when the kernel has unmapped the pages and written back what was dirty,
 /// which needs a thread that serves requests: so it is never done on one of those.
@@ -9,8 +9,10 @@ import Glibc
 final class Recaller: @unchecked Sendable {
     // SAFETY: the semaphore is initialized in `init` and given up in `deinit`; the thread keeps `self`.
     private let semaphore: UnsafeMutablePointer<sem_t>
+    private let lane: RecallLane
 
-    init() {
+    init(_ lane: RecallLane) {
+        self.lane = lane
         unsafe semaphore = .allocate(capacity: 1)
         unsafe sem_init(semaphore, 0, 0)
     }
@@ -26,15 +28,15 @@ final class Recaller: @unchecked Sendable {
     /// Starts the thread. Once.
     func start(_ directory: CoherenceDirectory, session: OpaquePointer) {
         let session = unsafe UncheckedPointer(session)
-        startThread("recall") { [self] in
+        startThread("recall-\(lane)") { [self] in
             while true {
                 while unsafe sem_wait(semaphore) != 0 {}
-                while let job = directory.nextRecall() {
+                while let job = directory.nextRecall(lane) {
                     // An inode that the kernel does not know (ENOENT) has no pages.
                     unsafe fuse_lowlevel_notify_inval_inode(
                         session.pointer, job.aliases.node(of: job.kind).rawValue, off_t(job.offset),
                         off_t(job.length))
-                    directory.finishRecall(job)
+                    directory.finishRecall(lane)
                 }
             }
         }

@@ -23,7 +23,8 @@ class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
     private struct Mismatch {
         /// Bytes of the access before it.
         let position: Int
-        let address: PhysicalAddress
+        /// nil in a page that the object does not have: its tags are 0.
+        let address: PhysicalAddress?
     }
 
     override func answer(_ reply: consuming Reply, _ access: MemoryAccess, mode: TagCheckMode) {
@@ -91,8 +92,13 @@ class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
         guard let tag = access.claim.checkedTag else { return nil }
         var position = 0
         for index in access.footprint.pieces.indices where position < access.count {
-            guard case .memory(let start, let size) = access.footprint.pieces[index] else { continue }
-            let count = min(size, access.count - position)
+            let piece = access.footprint.pieces[index]
+            let count = min(piece.count, access.count - position)
+            guard case .memory(let start, _) = piece else {
+                if tag.rawValue != 0 { return Mismatch(position: position, address: nil) }
+                position += count
+                continue
+            }
             if let mismatch = dram.firstMismatch(of: tag, at: start, count: count) {
                 return Mismatch(position: position + Int(mismatch - start), address: mismatch)
             }
@@ -150,11 +156,13 @@ class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
 
     private func fault(
         _ mode: TagCheckMode, _ access: TagCheckFault.Access, at address: UInt64, size: Int,
-        _ physical: PhysicalAddress, _ tag: AddressTag?, thread: Int32
+        _ physical: PhysicalAddress?, _ tag: AddressTag?, thread: Int32
     ) -> TagCheckFault {
         TagCheckFault(
-            mode: mode, access: access, object: object.name, view: name, offset: address, size: size,
-            addressTag: tag ?? AddressTag(truncating: 0), allocationTag: dram.allocationTag(at: physical),
+            mode: mode, access: access, object: directory.withPages { _ in object.name }, view: name,
+            offset: address, size: size,
+            addressTag: tag ?? AddressTag(truncating: 0),
+            allocationTag: physical.map { dram.allocationTag(at: $0) } ?? AllocationTag(truncating: 0),
             client: thread == 0 ? .unknown : Client(thread: thread))
     }
 }

@@ -48,14 +48,25 @@ final class DeferredWrite: DeferredOperation, @unchecked Sendable {
 final class DeferredReply: DeferredOperation, @unchecked Sendable {
     private var reply: Reply?
     private let answer: @Sendable (consuming Reply) -> Void
+    private let onFailure: @Sendable () -> Void
 
-    init(_ reply: consuming Reply, _ answer: @escaping @Sendable (consuming Reply) -> Void) {
+    /// On failure the error is the answer, after `onFailure`.
+    init(
+        _ reply: consuming Reply, onFailure: @escaping @Sendable () -> Void = {},
+        _ answer: @escaping @Sendable (consuming Reply) -> Void
+    ) {
         self.reply = consume reply
         self.answer = answer
+        self.onFailure = onFailure
     }
 
     func run(_ grant: Grant) {
         guard let reply = reply.take() else { return }
-        if case .failed(let error) = grant { reply.error(error) } else { answer(reply) }
+        if case .failed(let error) = grant {
+            onFailure()
+            reply.error(error)
+        } else {
+            answer(reply)
+        }
     }
 }

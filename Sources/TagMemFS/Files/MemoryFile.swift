@@ -17,26 +17,28 @@ class MemoryFile: OpenFile, @unchecked Sendable {
     var dram: DRAM { aliases.object.dram }
     var directory: CoherenceDirectory { fileSystem.directory }
 
-    init(_ fileSystem: FileSystem, node: NodeID, aliases: ObjectAliases, kind: AliasKind?, isWritable: Bool) {
+    /// Opens the file; `released` must follow.
+    ///
+    /// - Throws: `.notFound` if the object is gone.
+    init(
+        _ fileSystem: FileSystem, node: NodeID, aliases: ObjectAliases, kind: AliasKind?, isWritable: Bool
+    ) throws(FileError) {
         self.fileSystem = fileSystem
         self.aliases = aliases
         self.kind = kind
         self.isWritable = isWritable
         super.init(node: node)
-        if isWritable, let kind { directory.countWriter(of: kind, aliases, change: 1) }
+        guard directory.opened(kind, aliases, isWritable: isWritable) else { throw .notFound }
     }
 
     override func released() {
-        if isWritable, let kind { directory.countWriter(of: kind, aliases, change: -1) }
+        if directory.closed(kind, aliases, isWritable: isWritable) { fileSystem.release(aliases) }
     }
 
     // MARK: What a subclass says
 
-    /// Bytes of the object's addresses that one byte of the file stands for.
-    var scale: UInt64 { 1 }
-
     /// The first offset behind the file's end.
-    var size: UInt64 { object.end / scale }
+    var size: UInt64 { directory.size(of: kind, aliases) }
 
     /// The tag that an access at `offset` is checked against.
     func checkedTag(at offset: UInt64) -> AddressTag? { nil }
@@ -44,7 +46,7 @@ class MemoryFile: OpenFile, @unchecked Sendable {
     /// The footprint of a range, or why there is none.
     func footprint(at offset: UInt64, count: Int) throws(FileError) -> Footprint {
         guard let kind else { throw .notSupported }
-        return aliases.footprint(of: kind, at: offset, count: count, table: directory.table)
+        return directory.footprint(of: kind, aliases, at: offset, count: count)
     }
 
     /// How many bytes of the file a footprint covers of `count` from `offset`.
@@ -84,6 +86,12 @@ class MemoryFile: OpenFile, @unchecked Sendable {
             guard !isFill || kind != nil else { throw .notSupported }
             let footprint = try footprint(at: offset, count: size)
             let count = covered(footprint, at: offset, count: size)
+            if isFill, footprint.needsPages {
+                if size > Int(Page.size) { throw .readaheadRefused }
+                return populate(reply, at: offset, count: size) { file, reply in
+                    file.read(reply, at: offset, size: size, isFill: true, isNonblocking: isNonblocking)
+                }
+            }
             if isFill {
                 // A short answer would tell the kernel that the file ends here.
                 guard size > 0, count == size || offset + UInt64(count) >= self.size else {
@@ -110,6 +118,10 @@ class MemoryFile: OpenFile, @unchecked Sendable {
 
     func finishRead(_ reply: consuming Reply, _ access: MemoryAccess, _ grant: Grant) {
         switch grant {
+        case .stale:
+            read(
+                reply, at: access.offset, size: access.requested, isFill: access.claim.handsOut,
+                isNonblocking: false)
         case .failed(.readaheadRefused):
             refuseReadahead(reply, access)
         case .failed(let error):
@@ -138,19 +150,27 @@ class MemoryFile: OpenFile, @unchecked Sendable {
     override func write(
         _ reply: consuming Reply, at offset: UInt64, _ bytes: UnsafeRawBufferPointer, isWriteback: Bool
     ) {
-        fileSystem.counters.add(isWriteback ? .writebacks : .writes)
+        if isWriteback { return unsafe writeBack(reply, at: offset, bytes) }
+        fileSystem.counters.add(.writes)
         do throws(FileError) {
             try unsafe validate(bytes)
+            if growsObject, try needsRoom(offset, bytes.count) {
+                let bytes = unsafe Array(bytes)
+                return grow(reply, to: offset + UInt64(bytes.count)) { file, reply in
+                    file.write(again: reply, at: offset, bytes)
+                }
+            }
             let footprint = try footprint(at: offset, count: bytes.count)
             let count = covered(footprint, at: offset, count: bytes.count)
             guard count > 0 else {
                 if unsafe bytes.isEmpty { return reply.written(0) }
                 throw footprint.stop ?? .invalid
             }
-            if isWriteback {
-                unsafe storeWriteback(
-                    UnsafeRawBufferPointer(rebasing: bytes[..<count]), at: offset, footprint)
-                return reply.written(bytes.count)
+            if footprint.needsPages {
+                let kept = unsafe Array(bytes)
+                return populate(reply, at: offset, count: count) { file, reply in
+                    file.write(again: reply, at: offset, kept)
+                }
             }
             let isCached = !options.isDirect
             let claimed =
@@ -179,6 +199,8 @@ class MemoryFile: OpenFile, @unchecked Sendable {
         _ reply: consuming Reply, _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess, _ grant: Grant
     ) {
         switch grant {
+        case .stale:
+            unsafe write(reply, at: access.offset, bytes, isWriteback: false)
         case .failed(let error):
             reply.error(error)
         case .mismatch:
@@ -195,11 +217,33 @@ class MemoryFile: OpenFile, @unchecked Sendable {
         }
     }
 
+    /// A page of a mapping comes back: it is served at once, whatever else is going on.
+    private func writeBack(_ reply: consuming Reply, at offset: UInt64, _ bytes: UnsafeRawBufferPointer) {
+        fileSystem.counters.add(.writebacks)
+        do throws(FileError) {
+            try unsafe validate(bytes)
+            guard let kind else { throw .notSupported }
+            let claim = directory.beginWriteback(of: kind, aliases, at: offset, count: bytes.count)
+            let count = covered(claim.footprint, at: offset, count: bytes.count)
+            if count > 0 {
+                unsafe storeWriteback(
+                    UnsafeRawBufferPointer(rebasing: bytes[..<count]), at: offset, claim.footprint)
+            }
+            directory.end(claim)
+            // What lies behind an object's end by now is nobody's any more.
+            if count == 0, aliases.slot == nil { throw claim.footprint.stop ?? .invalid }
+            reply.written(bytes.count)
+        } catch {
+            reply.error(error)
+        }
+    }
+
     override func seek(_ reply: consuming Reply, from offset: UInt64, toData: Bool) {
-        guard offset < size, let next = object.next(from: offset * scale, memory: toData) else {
+        let scale = kind?.scale ?? 1
+        guard offset < size, let next = directory.next(from: offset * scale, memory: toData, aliases) else {
             return reply.error(.pastEnd)
         }
-        reply.offset(max(offset, next / scale))
+        reply.offset(min(max(offset, next / scale), size))
     }
 }
 

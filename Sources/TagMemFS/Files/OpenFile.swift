@@ -39,6 +39,11 @@ class OpenFile: @unchecked Sendable {
 
     func fsync(_ reply: consuming Reply) { reply.done() }
 
+    /// fallocate(2). A size change is accepted and ignored; making holes would not be harmless.
+    func allocate(_ reply: consuming Reply, _ range: Range<UInt64>, keepsSize: Bool, isHole: Bool) {
+        if isHole { reply.error(.notSupported) } else { reply.done() }
+    }
+
     func seek(_ reply: consuming Reply, from offset: UInt64, toData: Bool) { reply.error(.notSupported) }
 
     func poll(_ reply: consuming Reply, _ handle: OpaquePointer?) {

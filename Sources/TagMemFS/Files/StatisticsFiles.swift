@@ -2,23 +2,18 @@ import TagMemCore
 
 /// `meminfo`: amounts of memory, in the layout of /proc/meminfo.
 final class MeminfoFile: TextFile, @unchecked Sendable {
-    private let map: MemoryMap
+    private let statistics: Statistics
 
-    init(node: NodeID, map: MemoryMap) {
-        self.map = map
+    init(node: NodeID, _ statistics: Statistics) {
+        self.statistics = statistics
         super.init(node: node)
     }
 
     override func makeText() -> String {
-        let rows = [
-            ("MemTotal", map.dataSize + map.tagStorageSize),
-            ("DataTotal", map.dataSize),
-            ("TagStorageTotal", map.tagStorageSize),
-        ]
-        return rows.map { name, bytes in
-            let label = name + ":"
-            let amount = String(bytes >> 10)
-            return label + String(repeating: " ", count: max(1, 28 - label.count - amount.count)) + amount
+        statistics.amounts().map { amount in
+            let label = amount.name + ":"
+            let number = String(amount.bytes >> 10)
+            return label + String(repeating: " ", count: max(1, 36 - label.count - number.count)) + number
                 + " kB\n"
         }.joined()
     }
@@ -26,14 +21,53 @@ final class MeminfoFile: TextFile, @unchecked Sendable {
 
 /// `vmstat`: event counts, one a line.
 final class VmstatFile: TextFile, @unchecked Sendable {
-    private let counters: Counters
+    private let statistics: Statistics
 
-    init(node: NodeID, counters: Counters) {
-        self.counters = counters
+    init(node: NodeID, _ statistics: Statistics) {
+        self.statistics = statistics
         super.init(node: node)
     }
 
     override func makeText() -> String {
-        Counter.allCases.map { "\($0.name) \(counters[$0])\n" }.joined()
+        statistics.events().map { "\($0.name) \($0.count)\n" }.joined()
+    }
+}
+
+/// `metrics`: the same as `meminfo` and `vmstat`, in the text format of OpenMetrics 1.0.
+final class MetricsFile: TextFile, @unchecked Sendable {
+    private let statistics: Statistics
+
+    init(node: NodeID, _ statistics: Statistics) {
+        self.statistics = statistics
+        super.init(node: node)
+    }
+
+    override func makeText() -> String {
+        var text = ""
+        for amount in statistics.amounts() {
+            let name = "tagmemd_\(Self.snakeCase(amount.name))_bytes"
+            text += "# TYPE \(name) gauge\n# UNIT \(name) bytes\n# HELP \(name) \(amount.help).\n"
+            text += "\(name) \(amount.bytes)\n"
+        }
+        text +=
+            "# TYPE tagmemd_objects gauge\n# HELP tagmemd_objects Memory objects, by the use of their pages.\n"
+        for use in PageUse.allCases {
+            text += "tagmemd_objects{use=\"\(use)\"} \(statistics.objectCount(use))\n"
+        }
+        for event in statistics.events() {
+            let name = "tagmemd_\(event.name)"
+            text += "# TYPE \(name) counter\n\(name)_total \(event.count)\n"
+        }
+        return text + "# EOF\n"
+    }
+
+    /// `TagStorageReserved` as `tag_storage_reserved`.
+    private static func snakeCase(_ name: String) -> String {
+        var result = ""
+        for character in name {
+            if character.isUppercase, !result.isEmpty { result += "_" }
+            result += character.lowercased()
+        }
+        return result
     }
 }

@@ -2,8 +2,6 @@ import TagMemCore
 
 /// `tags`: allocation tags, packed as in tag storage. Offset = address / 32.
 final class TagsFile: MemoryFile, @unchecked Sendable {
-    override var scale: UInt64 { TagGranule.bytesPerTagByte }
-
     override func store(
         _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess, mode: TagCheckMode, thread: Int32
     ) throws(FileError) -> Int {

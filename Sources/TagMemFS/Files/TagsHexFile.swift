@@ -2,8 +2,6 @@ import TagMemCore
 
 /// `tags.hex`: one hexadecimal digit a granule. Offset = address / 16.
 final class TagsHexFile: MemoryFile, @unchecked Sendable {
-    override var scale: UInt64 { TagGranule.size }
-
     override func covered(_ footprint: Footprint, at offset: UInt64, count: Int) -> Int {
         footprint.count == 0 ? 0 : min(count, footprint.count * 2 - Int(offset % 2))
     }

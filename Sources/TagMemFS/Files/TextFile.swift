@@ -22,7 +22,7 @@ class TextFile: OpenFile, @unchecked Sendable {
 /// A text file that takes one word.
 class ControlFile: TextFile, @unchecked Sendable {
     /// Longest value that is looked at, in bytes.
-    private static let maximumLength = 64
+    private static let maximumLength = 512
 
     /// Takes the word of a write of `count` bytes, and answers.
     func set(_ word: String, _ reply: consuming Reply, count: Int) { reply.error(.invalid) }

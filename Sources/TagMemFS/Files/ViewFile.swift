@@ -4,9 +4,11 @@ import TagMemCore
 final class ViewFile: CheckedMemoryFile, @unchecked Sendable {
     private let tag: AddressTag
 
-    init(_ fileSystem: FileSystem, node: NodeID, aliases: ObjectAliases, tag: AddressTag, isWritable: Bool) {
+    init(
+        _ fileSystem: FileSystem, node: NodeID, aliases: ObjectAliases, tag: AddressTag, isWritable: Bool
+    ) throws(FileError) {
         self.tag = tag
-        super.init(fileSystem, node: node, aliases: aliases, kind: .view(tag), isWritable: isWritable)
+        try super.init(fileSystem, node: node, aliases: aliases, kind: .view(tag), isWritable: isWritable)
     }
 
     override var name: String { tag.digit }

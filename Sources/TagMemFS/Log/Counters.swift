@@ -18,6 +18,10 @@ enum Counter: Int, CaseIterable {
     case faultsAsync
     case faultsDropped
     case tagWrites
+    case stalls
+    case stallMicroseconds
+    case backgroundWakes
+    case outOfMemory
 
     var name: String {
         switch self {
@@ -37,6 +41,10 @@ enum Counter: Int, CaseIterable {
         case .faultsAsync: "tag_check_faults_async"
         case .faultsDropped: "fault_log_dropped"
         case .tagWrites: "tag_writes"
+        case .stalls: "allocstall"
+        case .stallMicroseconds: "allocstall_us"
+        case .backgroundWakes: "compact_daemon_wake"
+        case .outOfMemory: "oom"
         }
     }
 }
@@ -45,8 +53,10 @@ enum Counter: Int, CaseIterable {
 final class Counters: Sendable {
     private let values: [CounterCell] = Counter.allCases.map { _ in CounterCell() }
 
-    func add(_ counter: Counter, _ count: Int = 1) {
-        values[counter.rawValue].value.wrappingAdd(count, ordering: .relaxed)
+    /// Returns what the counter then is.
+    @discardableResult
+    func add(_ counter: Counter, _ count: Int = 1) -> Int {
+        values[counter.rawValue].value.wrappingAdd(count, ordering: .relaxed).newValue
     }
 
     subscript(counter: Counter) -> Int { values[counter.rawValue].value.load(ordering: .relaxed) }

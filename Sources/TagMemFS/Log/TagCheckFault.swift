@@ -28,7 +28,7 @@ struct TagCheckFault {
 
     /// One line of logfmt, with its newline.
     func line(sequence: UInt64, time: timespec) -> String {
-        "seq=\(sequence) time=\(timestamp(time)) mode=\(mode.name) access=\(access.rawValue) object=\(object)"
+        "seq=\(sequence) time=\(timestamp(time)) mode=\(mode.name) access=\(access.rawValue) object=\(quoted(object))"
             + " view=\(view) offset=0x\(String(offset, radix: 16)) size=\(size)"
             + " address_tag=\(addressTag) allocation_tag=\(allocationTag)"
             + " pid=\(client.pid) comm=\(quoted(client.command)) fault_address=\(address)\n"

@@ -3,10 +3,17 @@ import TagMemCore
 /// What a file of the tree is. Raw values are the low byte of node numbers.
 enum Role: RawRepresentable, Hashable {
     // The root and its own files.
-    case root, meminfo, vmstat, faults, faultsPipe
+    case root, meminfo, vmstat, faults, faultsPipe, blocks, metrics, map
+    case controlDirectory
+    case knob(Knob)
+    /// `tagged` and `untagged`: their directories are made by users.
+    case objects(PageUse)
     // A memory object's directory and files.
-    case object, mem, checked, viewsDirectory, tags, tagsHex, mode, tfsr
+    case object, mem, checked, viewsDirectory, tags, tagsHex, mode, tfsr, pages
     case view(AddressTag)
+
+    private static let knobs: UInt8 = 0x10
+    private static let views: UInt8 = 0x40
 
     init?(rawValue: UInt8) {
         switch rawValue {
@@ -15,6 +22,12 @@ enum Role: RawRepresentable, Hashable {
         case 0x03: self = .vmstat
         case 0x04: self = .faults
         case 0x05: self = .faultsPipe
+        case 0x06: self = .blocks
+        case 0x07: self = .metrics
+        case 0x08: self = .map
+        case 0x09: self = .controlDirectory
+        case 0x0a: self = .objects(.untagged)
+        case 0x0b: self = .objects(.tagged)
         case 0x20: self = .object
         case 0x21: self = .mem
         case 0x22: self = .checked
@@ -23,7 +36,11 @@ enum Role: RawRepresentable, Hashable {
         case 0x25: self = .tagsHex
         case 0x26: self = .mode
         case 0x27: self = .tfsr
-        case 0x40..<0x50: self = .view(AddressTag(truncating: UInt64(rawValue)))
+        case 0x28: self = .pages
+        case Self.knobs..<0x20:
+            guard let knob = Knob(rawValue: rawValue - Self.knobs) else { return nil }
+            self = .knob(knob)
+        case Self.views..<0x50: self = .view(AddressTag(truncating: UInt64(rawValue)))
         default: return nil
         }
     }
@@ -35,6 +52,12 @@ enum Role: RawRepresentable, Hashable {
         case .vmstat: 0x03
         case .faults: 0x04
         case .faultsPipe: 0x05
+        case .blocks: 0x06
+        case .metrics: 0x07
+        case .map: 0x08
+        case .controlDirectory: 0x09
+        case .objects(.untagged): 0x0a
+        case .objects(.tagged): 0x0b
         case .object: 0x20
         case .mem: 0x21
         case .checked: 0x22
@@ -43,13 +66,15 @@ enum Role: RawRepresentable, Hashable {
         case .tagsHex: 0x25
         case .mode: 0x26
         case .tfsr: 0x27
-        case .view(let tag): 0x40 + tag.rawValue
+        case .pages: 0x28
+        case .knob(let knob): Self.knobs + knob.rawValue
+        case .view(let tag): Self.views + tag.rawValue
         }
     }
 
     var isDirectory: Bool {
         switch self {
-        case .root, .object, .viewsDirectory: true
+        case .root, .controlDirectory, .objects, .object, .viewsDirectory: true
         default: false
         }
     }
@@ -57,12 +82,13 @@ enum Role: RawRepresentable, Hashable {
     /// The mode bits a node has until someone changes them: the operating system's side is its owner's alone.
     var defaultPermissions: UInt32 {
         switch self {
-        case .root, .object, .viewsDirectory: 0o755
-        case .meminfo, .vmstat, .faults: 0o444
+        case .root, .object, .objects, .viewsDirectory, .controlDirectory: 0o755
+        case .meminfo, .vmstat, .faults, .blocks, .metrics, .map, .pages: 0o444
         case .mem, .tags, .tagsHex: 0o600
         case .faultsPipe: 0o400
         case .checked, .view: 0o666
         case .mode, .tfsr: 0o644
+        case .knob(let knob): knob.isReadable ? 0o600 : 0o200
         }
     }
 }

@@ -14,6 +14,7 @@ func makeOperations() -> fuse_lowlevel_ops {
         unsafe Session.from(data).negotiate(connection)
     }
     addTreeOperations(&operations)
+    addObjectOperations(&operations)
     addFileOperations(&operations)
     addRefusals(&operations)
     return operations
@@ -33,57 +34,107 @@ private func addTreeOperations(_ operations: inout fuse_lowlevel_ops) {
         let reply = unsafe Reply(request)
         do throws(FileError) {
             let node = try unsafe fileSystem.lookUp(String(cString: name), in: NodeID(rawValue: parent))
-            var entry = fuse_entry_param()
-            entry.ino = node.rawValue
-            entry.attr = try fileSystem.attributes(of: node)
-            entry.attr_timeout = fileSystem.attributeTimeout(of: node)
-            entry.entry_timeout = FileSystem.forever
-            reply.entry(entry)
+            let answer = try entry(node, fileSystem)
+            reply.entry(answer)
         } catch {
             reply.error(error)
         }
     }
     unsafe operations.getattr = { request, node, _ in
         guard let request = unsafe request else { return }
-        unsafe replyAttributes(request, NodeID(rawValue: node))
+        unsafe replyAttributes(Reply(request), fileSystem(request), NodeID(rawValue: node))
     }
     unsafe operations.setattr = { request, node, new, which, _ in
         guard let request = unsafe request, let new = unsafe new else { return }
+        let fileSystem = unsafe fileSystem(request)
+        let node = NodeID(rawValue: node)
         do throws(FileError) {
-            try unsafe fileSystem(request).change(NodeID(rawValue: node), to: new.pointee, which)
+            try unsafe fileSystem.change(node, to: new.pointee, which)
         } catch {
             return unsafe Reply(request).error(error)
         }
-        unsafe replyAttributes(request, NodeID(rawValue: node))
+        let reply = unsafe Reply(request)
+        guard which & FUSE_SET_ATTR_SIZE != 0, let object = fileSystem.resizable(node) else {
+            return replyAttributes(reply, fileSystem, node)
+        }
+        guard let size = unsafe UInt64(exactly: new.pointee.st_size) else { return reply.error(.invalid) }
+        fileSystem.memory.resize(
+            object, to: size, then: DeferredReply(reply) { replyAttributes($0, fileSystem, node) })
     }
     unsafe operations.readdir = { request, node, size, offset, _ in
         guard let request = unsafe request else { return }
         let fileSystem = unsafe fileSystem(request)
         let reply = unsafe Reply(request)
         let node = NodeID(rawValue: node)
+        guard let cookie = UInt64(exactly: offset) else { return reply.error(.invalid) }
         do throws(FileError) {
-            let names =
-                [(".", node), ("..", fileSystem.parent(of: node))] + (try fileSystem.children(of: node))
-            reply.names(names, from: Int(offset), size: size)
+            // A name takes 24 bytes at least.
+            let entries = try fileSystem.entries(of: node, after: cookie, limit: size / 24)
+            reply.entries(entries, size: size)
         } catch {
             reply.error(error)
         }
     }
-    unsafe operations.statfs = { request, _ in
+    unsafe operations.statfs = { request, node in
         guard let request = unsafe request else { return }
-        let statistics = unsafe fileSystem(request).statistics()
+        let statistics = unsafe fileSystem(request).statistics(at: NodeID(rawValue: node))
         unsafe Reply(request).statistics(statistics)
     }
 }
 
-private func replyAttributes(_ request: fuse_req_t, _ node: NodeID) {
-    let fileSystem = unsafe fileSystem(request)
-    let reply = unsafe Reply(request)
+private func replyAttributes(_ reply: consuming Reply, _ fileSystem: FileSystem, _ node: NodeID) {
     do throws(FileError) {
         let attributes = try fileSystem.attributes(of: node)
         reply.attributes(attributes, timeout: fileSystem.attributeTimeout(of: node))
     } catch {
         reply.error(error)
+    }
+}
+
+private func entry(_ node: NodeID, _ fileSystem: FileSystem) throws(FileError) -> fuse_entry_param {
+    var entry = fuse_entry_param()
+    entry.ino = node.rawValue
+    entry.attr = try fileSystem.attributes(of: node)
+    entry.attr_timeout = fileSystem.attributeTimeout(of: node)
+    entry.entry_timeout = FileSystem.forever
+    return entry
+}
+
+/// Making, removing and renaming memory objects.
+private func addObjectOperations(_ operations: inout fuse_lowlevel_ops) {
+    unsafe operations.mkdir = { request, parent, name, mode in
+        guard let request = unsafe request, let name = unsafe name else { return }
+        let fileSystem = unsafe fileSystem(request)
+        let (user, group) = unsafe (fuse_req_ctx(request).pointee.uid, fuse_req_ctx(request).pointee.gid)
+        let reply = unsafe Reply(request)
+        do throws(FileError) {
+            let node = try unsafe fileSystem.makeDirectory(
+                String(cString: name), in: NodeID(rawValue: parent), permissions: mode & 0o7777, user: user,
+                group: group)
+            let answer = try entry(node, fileSystem)
+            reply.entry(answer)
+        } catch {
+            reply.error(error)
+        }
+    }
+    unsafe operations.rmdir = { request, parent, name in
+        guard let request = unsafe request, let name = unsafe name else { return }
+        let fileSystem = unsafe fileSystem(request)
+        let reply = unsafe Reply(request)
+        do throws(FileError) {
+            try unsafe fileSystem.removeDirectory(String(cString: name), in: NodeID(rawValue: parent))
+            reply.done()
+        } catch {
+            reply.error(error)
+        }
+    }
+    unsafe operations.rename = { request, parent, name, newParent, newName, flags in
+        guard let request = unsafe request, let name = unsafe name, let newName = unsafe newName else {
+            return
+        }
+        unsafe fileSystem(request).rename(
+            String(cString: name), in: NodeID(rawValue: parent), to: String(cString: newName),
+            in: NodeID(rawValue: newParent), flags: flags, Reply(request))
     }
 }
 
@@ -166,29 +217,29 @@ private func addFileOperations(_ operations: inout fuse_lowlevel_ops) {
         _ = unsafe fileSystem(request)
         unsafe file(info).poll(Reply(request), handle)
     }
-    unsafe operations.fallocate = { request, _, mode, _, _, _ in
-        guard let request = unsafe request else { return }
+    unsafe operations.fallocate = { request, _, mode, offset, length, info in
+        guard let request = unsafe request, let info = unsafe info else { return }
         _ = unsafe fileSystem(request)
-        // A size change is accepted and ignored; making holes or moving bytes would not be harmless.
-        let changesSizeOnly = mode & ~cfuse_FALLOC_FL_KEEP_SIZE == 0
-        if changesSizeOnly {
-            unsafe Reply(request).done()
-        } else {
-            unsafe Reply(request).error(.notSupported)
+        let reply = unsafe Reply(request)
+        guard let start = UInt64(exactly: offset), let count = UInt64(exactly: length), count > 0 else {
+            return reply.error(.invalid)
         }
+        let keepsSize = mode & cfuse_FALLOC_FL_KEEP_SIZE != 0
+        let isHole = mode & cfuse_FALLOC_FL_PUNCH_HOLE != 0
+        // Whatever else there is moves or changes bytes.
+        let known = mode & ~(cfuse_FALLOC_FL_KEEP_SIZE | cfuse_FALLOC_FL_PUNCH_HOLE) == 0
+        guard known, keepsSize || !isHole else { return reply.error(.notSupported) }
+        unsafe file(info).allocate(reply, start..<start + count, keepsSize: keepsSize, isHole: isHole)
     }
 }
 
-/// What nobody may do: the tree is the device's.
+/// What nobody may do: the files are the device's.
 private func addRefusals(_ operations: inout fuse_lowlevel_ops) {
     unsafe operations.mknod = { request, _, _, _, _ in unsafe refuse(request) }
     unsafe operations.create = { request, _, _, _, _ in unsafe refuse(request) }
-    unsafe operations.mkdir = { request, _, _, _ in unsafe refuse(request) }
     unsafe operations.symlink = { request, _, _, _ in unsafe refuse(request) }
     unsafe operations.link = { request, _, _, _ in unsafe refuse(request) }
     unsafe operations.unlink = { request, _, _ in unsafe refuse(request) }
-    unsafe operations.rmdir = { request, _, _ in unsafe refuse(request) }
-    unsafe operations.rename = { request, _, _, _, _, _ in unsafe refuse(request) }
 }
 
 private func refuse(_ request: fuse_req_t?) {

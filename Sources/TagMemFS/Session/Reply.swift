@@ -99,20 +99,18 @@ struct Reply: ~Copyable, @unchecked Sendable {
         discard self
     }
 
-    /// The names of a directory from the `first` on, as many as `size` bytes hold.
-    consuming func names(_ names: [(name: String, node: NodeID)], from first: Int, size: Int) {
+    /// Names of a directory, as many as `size` bytes hold.
+    consuming func entries(_ entries: [(name: String, node: NodeID, cookie: UInt64)], size: Int) {
         var buffer = [CChar](repeating: 0, count: min(size, 1 << 16))
         var used = 0
-        for index in min(max(0, first), names.count)..<names.count {
+        for (name, node, cookie) in entries {
             var attributes = stat()
-            attributes.st_ino = ino_t(names[index].node.rawValue)
-            let isDirectory = names[index].node.role?.isDirectory ?? false
-            attributes.st_mode = isDirectory ? cfuse_S_IFDIR : cfuse_S_IFREG
+            attributes.st_ino = ino_t(node.rawValue)
+            attributes.st_mode = node.role?.isDirectory ?? false ? cfuse_S_IFDIR : cfuse_S_IFREG
             let room = buffer.count - used
             let needed = unsafe buffer.withUnsafeMutableBufferPointer {
                 unsafe fuse_add_direntry(
-                    request, $0.baseAddress.map { unsafe $0 + used }, room, names[index].name, &attributes,
-                    off_t(index + 1))
+                    request, $0.baseAddress.map { unsafe $0 + used }, room, name, &attributes, off_t(cookie))
             }
             if needed > room { break }
             used += needed

@@ -27,8 +27,9 @@ public final class Session: @unchecked Sendable {
 
     static let type = "tagmemd"
 
-    public init(map: MemoryMap, _ configuration: Configuration) throws(DRAMError) {
-        fileSystem = try FileSystem(map: map)
+    /// - Throws: `DRAMError` or `AllocatorError`.
+    public init(map: MemoryMap, layout: BlockLayout, _ configuration: Configuration) throws {
+        fileSystem = try FileSystem(map: map, layout: layout)
         self.configuration = configuration
     }
 
@@ -58,7 +59,7 @@ public final class Session: @unchecked Sendable {
         if let mounted = MountedFileSystem(at: configuration.mountpoint) { prepare(mounted) }
         let shutdown = unsafe Shutdown(fileSystem: fileSystem, session: session)
         shutdown.start()
-        unsafe fileSystem.recaller.start(fileSystem.directory, session: session)
+        unsafe fileSystem.startThreads(session: session)
         let result = unsafe cfuse_session_loop(session, Self.threadCount)
         fileSystem.directory.drain()
         fileSystem.faultLog.drain()
@@ -70,8 +71,8 @@ public final class Session: @unchecked Sendable {
     /// As many threads as processors serve best; two at least, so that one can serve what another waits for.
     private static var threadCount: UInt32 {
         let processors = sysconf(Int32(_SC_NPROCESSORS_ONLN))
-        // The thread that recalls copies too, on behalf of requests that waited.
-        return UInt32(min(max(2, processors), LineState.maximumReaders - 1))
+        // The threads that recall and that move pages copy too, on behalf of requests that waited.
+        return UInt32(min(max(2, processors), LineState.maximumReaders - RecallLane.allCases.count - 1))
     }
 
     /// What needs the mount's device.

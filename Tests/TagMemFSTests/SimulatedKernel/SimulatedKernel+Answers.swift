@@ -32,6 +32,8 @@ extension SimulatedKernel {
                     "refused a fill at \(address) in mode \(mode), expected \(String(describing: naiveMismatch(claim)))"
             }
             for index in filled { pages[index].isLocked = false }
+        case .stale:
+            failure = "stale, where nothing moves: \(request)"
         case .failed(let error):
             guard case .fill(let filled) = request.kind, filled.count > 1, error == .readaheadRefused else {
                 failure = "failed with \(error): \(request)"
@@ -211,7 +213,7 @@ extension SimulatedKernel {
         case .returning(let job):
             note("recalled \(job.kind) 0x\(String(job.offset, radix: 16))")
             recaller = .lookingForWork
-            directory.finishRecall(job)
+            directory.finishRecall(job.lane)
         }
     }
 }

@@ -89,7 +89,7 @@ extension SimulatedKernel {
             if claim.checkedTag != nil, request.mode.refusesMismatchingPages, naiveMismatch(claim) != nil {
                 failure = "granted against the tags: \(request)"
             }
-        case .read, .cachedWrite:
+        case .read, .cachedWrite, .writeback:
             break
         }
         // What the kernel holds the lock of a page for may go ahead of others: fills of pages that their alias holds,

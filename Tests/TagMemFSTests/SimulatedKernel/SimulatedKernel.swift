@@ -81,7 +81,8 @@ final class SimulatedKernel: @unchecked Sendable {
         dram = try DRAM(map: MemoryMap(regions: regions))
         physical = ObjectAliases(object: MemoryObject(physical: dram), number: 1)
         directory = try CoherenceDirectory(
-            physical: physical, counters: counters, wakeRecaller: { [semaphore] in semaphore.post() })
+            physical: physical, pages: PageStore(BlockLayout(map: dram.map)), counters: counters,
+            wakeRecaller: { [semaphore] _ in semaphore.post() })
         maximumRequests = Int.random(in: 2...12, using: &generator)
         weights = (0..<Action.allCases.count).map { _ in Int.random(in: 0...10, using: &generator) }
         cachingPage = Array(repeating: -1, count: directory.table.lineCount)

@@ -1,0 +1,120 @@
+import CFuse
+import Glibc
+import TagMemCore
+
+extension FileSystem {
+    /// How long the kernel may keep names and attributes that only it changes, in seconds.
+    static let forever = 3600.0
+
+    /// How long the kernel may keep attributes, in seconds: as long as only it changes them.
+    func attributeTimeout(of node: NodeID) -> Double {
+        node.role == .faults || node.object > physical.number ? 0 : Self.forever
+    }
+
+    func attributes(of node: NodeID) throws(FileError) -> stat {
+        guard let role = node.role, hasFile(node) else { throw .notFound }
+        let entry = tree.entry(node.object)
+        var result = stat()
+        result.st_ino = ino_t(node.rawValue)
+        result.st_blksize = blksize_t(Page.size)
+        result.st_nlink = links(to: role, entry)
+        let changed = overrides.withLock { $0[node.object]?[role] }
+        let type = role.isDirectory ? cfuse_S_IFDIR : cfuse_S_IFREG
+        let permissions = role == .object ? entry?.permissions : nil
+        result.st_mode = type | (changed?.permissions ?? permissions ?? role.defaultPermissions)
+        result.st_uid = changed?.user ?? entry?.user ?? owner.user
+        result.st_gid = changed?.group ?? entry?.group ?? owner.group
+        let created = entry?.created ?? mountTime
+        result.st_atim = changed?.accessTime ?? created
+        result.st_mtim = changed?.modificationTime ?? created
+        result.st_ctim = created
+        let (size, allocated) = try size(of: node, role)
+        result.st_size = off_t(size)
+        result.st_blocks = blkcnt_t((allocated + 511) / 512)
+        return result
+    }
+
+    private func links(to role: Role, _ entry: ObjectTree.Entry?) -> nlink_t {
+        if entry?.isRemoved == true { return 0 }
+        switch role {
+        case .root: return 6
+        case .objects(let use): return 2 + nlink_t(tree.count(in: use))
+        case .object: return entry?.use == .untagged ? 2 : 3
+        case .viewsDirectory, .controlDirectory: return 2
+        default: return 1
+        }
+    }
+
+    /// The size of a file, and what of it is not a hole, in bytes.
+    private func size(of node: NodeID, _ role: Role) throws(FileError) -> (UInt64, UInt64) {
+        switch role {
+        case .faults:
+            let (start, end) = faultLog.extent
+            return (UInt64(end), UInt64(end - start))
+        case .blocks:
+            let size = UInt64(BlocksFile.lineLength * directory.pages.layout.blocks)
+            return (size, 0)
+        default: break
+        }
+        guard node.object != 0 else { return (0, 0) }
+        guard let aliases = aliases(of: node) else { throw .notFound }
+        let kind: AliasKind? =
+            switch role {
+            case .mem: .mem
+            case .view(let tag): .view(tag)
+            case .tags: .tags
+            case .tagsHex: .tagsHex
+            default: nil
+            }
+        if let kind {
+            return (directory.size(of: kind, aliases), directory.allocatedSize(of: aliases) / kind.scale)
+        }
+        guard role == .checked else { return (0, 0) }
+        let end = directory.size(of: nil, aliases)
+        return (TaggedPointer(address: end, tag: AddressTag(truncating: 15)).rawValue, 0)
+    }
+
+    /// Which attributes a change names, as `fuse_set_attr_*` bits; sizes are others' business.
+    func change(_ node: NodeID, to new: stat, _ which: Int32) throws(FileError) {
+        guard let role = node.role, hasFile(node) else { throw .notFound }
+        var now = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &now)
+        overrides.withLock { overrides in
+            var changed = overrides[node.object]?[role] ?? AttributeOverride()
+            if which & FUSE_SET_ATTR_MODE != 0 { changed.permissions = new.st_mode & 0o7777 }
+            if which & FUSE_SET_ATTR_UID != 0 { changed.user = new.st_uid }
+            if which & FUSE_SET_ATTR_GID != 0 { changed.group = new.st_gid }
+            if which & FUSE_SET_ATTR_ATIME != 0 { changed.accessTime = new.st_atim }
+            if which & FUSE_SET_ATTR_MTIME != 0 { changed.modificationTime = new.st_mtim }
+            if which & FUSE_SET_ATTR_ATIME_NOW != 0 { changed.accessTime = now }
+            if which & FUSE_SET_ATTR_MTIME_NOW != 0 { changed.modificationTime = now }
+            overrides[node.object, default: [:]][role] = changed
+        }
+    }
+
+    /// The object whose size a change of a file's size changes; nil for files that have none to change.
+    func resizable(_ node: NodeID) -> ObjectAliases? {
+        guard node.role == .mem, node.object > physical.number else { return nil }
+        return aliases(of: node)
+    }
+
+    /// What df shows: all memory, and what of it can still be had; as tagged pages below `tagged`.
+    func statistics(at node: NodeID) -> statvfs {
+        var result = statvfs()
+        let isTagged =
+            node.object > physical.number
+            ? tree.entry(node.object)?.use == .tagged : node.role == .objects(.tagged)
+        let (total, available, size) = directory.withPages { pages in
+            let available =
+                isTagged ? pages.allocator.availableTagged : pages.allocator.availableUntagged
+            return (pages.allocator.totalPages, available, pages.layout.pageSize)
+        }
+        result.f_bsize = UInt(size)
+        result.f_frsize = UInt(size)
+        result.f_blocks = fsblkcnt_t(total)
+        result.f_bfree = fsblkcnt_t(available)
+        result.f_bavail = fsblkcnt_t(available)
+        result.f_namemax = UInt(Self.maximumNameLength)
+        return result
+    }
+}

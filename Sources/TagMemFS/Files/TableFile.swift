@@ -1,0 +1,153 @@
+import TagMemCore
+
+/// A text file of lines of the same length, made as they are read: it costs what is read, however long it is.
+class TableFile: OpenFile, @unchecked Sendable {
+    /// Lines made under one hold of a lock.
+    private static let linesAtOnce = 1024
+
+    /// Bytes of a line, with its newline.
+    var lineLength: Int { 1 }
+
+    /// Appends lines from `first` on, `limit` at most and those that there are.
+    func appendLines(from first: Int, limit: Int, to text: inout [UInt8]) {}
+
+    override func read(
+        _ reply: consuming Reply, at offset: UInt64, size: Int, isFill: Bool, isNonblocking: Bool
+    ) {
+        if isFill { return reply.error(.notSupported) }
+        guard let offset = Int(exactly: offset) else { return reply.endOfFile() }
+        let length = lineLength
+        var line = offset / length
+        let skipped = offset % length
+        var text: [UInt8] = []
+        text.reserveCapacity(size + skipped + length)
+        while text.count < size + skipped {
+            let before = text.count
+            appendLines(
+                from: line, limit: min(Self.linesAtOnce, (size + skipped - text.count) / length + 1),
+                to: &text)
+            if text.count == before { break }
+            line += (text.count - before) / length
+        }
+        guard text.count > skipped else { return reply.endOfFile() }
+        reply.bytes(Array(text[skipped...].prefix(size)))
+    }
+}
+
+extension [UInt8] {
+    /// Appends a decimal number, padded on the left to `width`.
+    mutating func append(_ number: Int, width: Int) {
+        let digits = String(number).utf8
+        append(contentsOf: repeatElement(UInt8(ascii: " "), count: Swift.max(0, width - digits.count)))
+        append(contentsOf: digits)
+    }
+
+    /// Appends a number in hexadecimal, with `0x` and leading zeros up to `digits`.
+    mutating func append(hex number: UInt64, digits: Int) {
+        let text = String(number, radix: 16).utf8
+        append(contentsOf: "0x".utf8)
+        append(contentsOf: repeatElement(UInt8(ascii: "0"), count: Swift.max(0, digits - text.count)))
+        append(contentsOf: text)
+    }
+
+    /// Appends a word, padded on the right to `width`.
+    mutating func append(_ word: String, width: Int) {
+        append(contentsOf: word.utf8)
+        append(contentsOf: repeatElement(UInt8(ascii: " "), count: Swift.max(0, width - word.utf8.count)))
+    }
+
+    mutating func appendBlank() { append(UInt8(ascii: " ")) }
+    mutating func appendNewline() { append(UInt8(ascii: "\n")) }
+}
+
+/// `blocks`: a line a Tag Block.
+///
+/// ```
+///     index address         state    tagged untagged free pinned tag page        use      pages
+///         0 0x0000040000000 tagged       16    0   16    0 0x0000080000000 reserved    1
+/// ```
+final class BlocksFile: TableFile, @unchecked Sendable {
+    static let lineLength = 76
+
+    private let directory: CoherenceDirectory
+
+    init(node: NodeID, _ directory: CoherenceDirectory) {
+        self.directory = directory
+        super.init(node: node)
+    }
+
+    override var lineLength: Int { Self.lineLength }
+
+    override func appendLines(from first: Int, limit: Int, to text: inout [UInt8]) {
+        let infos = directory.withPages { pages in
+            (first..<min(first + limit, pages.layout.blocks)).map {
+                pages.allocator.info(of: BlockIndex(UInt32($0)))
+            }
+        }
+        for info in infos {
+            text.append(Int(info.index.rawValue), width: 8)
+            text.appendBlank()
+            text.append(hex: info.address.rawValue, digits: 13)
+            text.appendBlank()
+            text.append("\(info.state)", width: 8)
+            text.append(info.taggedPages, width: 5)
+            text.append(info.untaggedDataPages, width: 5)
+            text.append(info.freeDataPages, width: 5)
+            text.append(info.pinnedPages, width: 5)
+            text.appendBlank()
+            text.append(hex: info.tagPageAddress.rawValue, digits: 13)
+            text.appendBlank()
+            if info.tagPagesReserved > 0 {
+                text.append("reserved", width: 8)
+                text.append(info.tagPagesReserved, width: 3)
+            } else if info.tagPagesUsed > 0 {
+                text.append("data", width: 8)
+                text.append(info.tagPagesUsed, width: 3)
+            } else {
+                text.append("free", width: 8)
+                text.append(0, width: 3)
+            }
+            text.appendNewline()
+        }
+    }
+}
+
+/// `pages` of an object: a line a page, with its number in the object, its PFN, its physical address and whether it is
+/// pinned; dashes where the object has no page.
+final class PagesFile: TableFile, @unchecked Sendable {
+    private let aliases: ObjectAliases
+    private let directory: CoherenceDirectory
+
+    init(node: NodeID, _ aliases: ObjectAliases, _ directory: CoherenceDirectory) {
+        self.aliases = aliases
+        self.directory = directory
+        super.init(node: node)
+    }
+
+    override var lineLength: Int { 10 + 1 + 13 + 1 + 15 + 1 + 6 + 1 }
+
+    override func appendLines(from first: Int, limit: Int, to text: inout [UInt8]) {
+        let rows: [(PhysicalAddress, isPinned: Bool)?] = directory.withPages { pages in
+            (first..<max(first, min(first + limit, aliases.object.sizeInPages))).map { index in
+                aliases.object.pages[index].map {
+                    (pages.layout.address(of: $0), pages.allocator.page(at: $0)?.isPinned ?? false)
+                }
+            }
+        }
+        let pageSize = directory.pages.layout.pageSize
+        for (index, row) in rows.enumerated() {
+            text.append(first + index, width: 10)
+            text.appendBlank()
+            if let (address, isPinned) = row {
+                text.append(Int(address.rawValue / pageSize), width: 13)
+                text.appendBlank()
+                text.append(hex: address.rawValue, digits: 13)
+                text.appendBlank()
+                text.append(isPinned ? "pinned" : "-", width: 6)
+            } else {
+                text.append("            - -               -", width: 36)
+            }
+            text.appendNewline()
+        }
+    }
+}

@@ -1,0 +1,161 @@
+import Glibc
+import TagMemCore
+
+/// The memory objects that users have made: their names, numbers and owners.
+///
+/// Thread-safe. The kernel serializes changes of a directory; nothing here relies on that.
+final class ObjectTree: Sendable {
+    struct Entry {
+        let aliases: ObjectAliases
+        /// The directory that it is in.
+        var use: PageUse
+        var name: String
+        let user: uid_t
+        let group: gid_t
+        let permissions: UInt32
+        let created: timespec
+        /// Whether the object has its name no more.
+        var isRemoved = false
+        /// Whether a rename is under way.
+        var isMoving = false
+
+        /// As in paths, in the fault log and in the files of `control/`.
+        static func path(_ use: PageUse, _ name: String) -> String { "\(use)/\(name)" }
+    }
+
+    private struct State {
+        var entries: [UInt64: Entry] = [:]
+        var names: [PageUse: [String: UInt64]] = [.tagged: [:], .untagged: [:]]
+        /// The numbers in a directory, in order; made anew after a change when somebody lists it.
+        var sorted: [PageUse: [UInt64]] = [:]
+        /// Never used twice. 0 is the root's, 1 that of `phys`.
+        var nextNumber: UInt64 = 2
+    }
+
+    private let state = Guarded(State())
+
+    /// Names are what paths, logs and `control/` can show.
+    private static func isUsable(_ name: String) -> Bool {
+        !name.isEmpty && !name.utf8.contains { $0 < 0x20 || $0 == 0x7f }
+            && !name.unicodeScalars.contains("\u{fffd}")
+    }
+
+    /// Makes an object; `make` gets its number.
+    func add(
+        _ name: String, _ use: PageUse, user: uid_t, group: gid_t, permissions: UInt32,
+        make: (UInt64) -> ObjectAliases?
+    ) throws(FileError) -> UInt64 {
+        guard Self.isUsable(name) else { throw .invalid }
+        var now = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &now)
+        return try state.withLock { state throws(FileError) in
+            if state.names[use]?[name] != nil { throw .exists }
+            let number = state.nextNumber
+            guard let aliases = make(number) else { throw .noSpace }
+            state.nextNumber += 1
+            state.entries[number] = Entry(
+                aliases: aliases, use: use, name: name, user: user, group: group, permissions: permissions,
+                created: now)
+            state.names[use]?[name] = number
+            state.sorted[use] = nil
+            return number
+        }
+    }
+
+    /// Takes the name away from an object; its number stays known until `forget`.
+    func remove(_ name: String, _ use: PageUse) throws(FileError) -> ObjectAliases {
+        try state.withLock { state throws(FileError) in
+            guard let number = state.names[use]?[name], let entry = state.entries[number] else {
+                throw .notFound
+            }
+            if entry.isMoving { throw .busy }
+            state.names[use]?[name] = nil
+            state.entries[number]?.isRemoved = true
+            state.sorted[use] = nil
+            return entry.aliases
+        }
+    }
+
+    /// Nobody has the object open any more.
+    func forget(_ aliases: ObjectAliases) { state.withLock { $0.entries[aliases.number] = nil } }
+
+    /// Begins a rename: both names are the object's until it is finished. nil if both are the same.
+    ///
+    /// - Throws: `.notFound`, `.notEmpty` if the new name is another object's, `.invalid`.
+    func beginRename(
+        _ name: String, _ use: PageUse, to newName: String, _ newUse: PageUse
+    ) throws(FileError) -> ObjectAliases? {
+        guard Self.isUsable(newName) else { throw .invalid }
+        return try state.withLock { state throws(FileError) in
+            guard let number = state.names[use]?[name], let entry = state.entries[number] else {
+                throw .notFound
+            }
+            if entry.isMoving { throw .busy }
+            if use == newUse, name == newName { return nil }
+            if state.names[newUse]?[newName] != nil { throw .notEmpty }
+            state.names[newUse]?[newName] = number
+            state.entries[number]?.isMoving = true
+            return entry.aliases
+        }
+    }
+
+    /// Ends a rename: the object has its new name, or if the rename failed, the old one.
+    func finishRename(
+        _ aliases: ObjectAliases, _ name: String, _ use: PageUse, to newName: String, _ newUse: PageUse,
+        isDone: Bool
+    ) {
+        state.withLock { state in
+            state.entries[aliases.number]?.isMoving = false
+            state.sorted[use] = nil
+            state.sorted[newUse] = nil
+            if isDone {
+                state.names[use]?[name] = nil
+                state.entries[aliases.number]?.name = newName
+                state.entries[aliases.number]?.use = newUse
+            } else {
+                state.names[newUse]?[newName] = nil
+            }
+        }
+    }
+
+    func entry(_ number: UInt64) -> Entry? { state.withLock { $0.entries[number] } }
+
+    /// The object at a path such as `tagged/heap`.
+    func aliases(at path: some StringProtocol) -> ObjectAliases? {
+        let parts = path.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, let use = PageUse.allCases.first(where: { "\($0)" == parts[0] }) else {
+            return nil
+        }
+        return number(of: String(parts[1]), in: use).flatMap { entry($0)?.aliases }
+    }
+
+    func number(of name: String, in use: PageUse) -> UInt64? { state.withLock { $0.names[use]?[name] } }
+
+    func count(in use: PageUse) -> Int { state.withLock { $0.names[use]?.count ?? 0 } }
+
+    /// All objects that have a name, in the order in which they were made.
+    func all() -> [Entry] {
+        state.withLock { state in
+            state.entries.values.filter { !$0.isRemoved }.sorted { $0.aliases.number < $1.aliases.number }
+        }
+    }
+
+    /// Names in a directory with their numbers, above `number`, in order, `limit` at most.
+    func names(in use: PageUse, after number: UInt64, limit: Int) -> [(name: String, number: UInt64)] {
+        state.withLock { state in
+            if state.sorted[use] == nil {
+                state.sorted[use] = state.names[use]?.values.filter { state.entries[$0]?.use == use }.sorted()
+            }
+            guard let sorted = state.sorted[use] else { return [] }
+            var low = 0
+            var high = sorted.count
+            while low < high {
+                let middle = (low + high) / 2
+                if sorted[middle] <= number { low = middle + 1 } else { high = middle }
+            }
+            return sorted[low...].prefix(limit).compactMap { number in
+                state.entries[number].map { ($0.name, number) }
+            }
+        }
+    }
+}
