@@ -87,7 +87,8 @@ import Testing
         #expect(firstRefused { changes($0, to: $0.held(by: holder), Self.holder, holder) } == nil)
     }
 
-    @Test("a line that is moved takes holder and recall along, and leaves readers and wants", arguments: 0..<64)
+    @Test(
+        "a line that is moved takes holder and recall along, and leaves readers and wants", arguments: 0..<64)
     func moves(_ bits: UInt16) {
         let going = Self.holder | Self.recalled | Self.refilled
         let source = LineState(rawValue: bits &* 0x421 & going | ~going)

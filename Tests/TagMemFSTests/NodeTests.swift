@@ -14,9 +14,12 @@ import Testing
             #expect(role.rawValue == rawValue)
             roles.append(role)
         }
-        #expect(roles.count == 5 + 8 + 16)
+        #expect(roles.count == 11 + 9 + 16 + Knob.allCases.count)
         #expect(Set(roles).count == roles.count)
-        #expect(roles.filter(\.isDirectory) == [.root, .object, .viewsDirectory])
+        #expect(
+            roles.filter(\.isDirectory) == [
+                .root, .controlDirectory, .objects(.untagged), .objects(.tagged), .object, .viewsDirectory,
+            ])
         #expect(roles.filter { $0.defaultPermissions & 0o022 != 0 }.count == 1 + 16)
     }
 
@@ -46,7 +49,9 @@ import Testing
         "each error has the errno that the documentation gives it",
         arguments: [
             (FileError.hole, ENXIO), (.pastEnd, ENXIO), (.notTaggable, EOPNOTSUPP), (.tagCheckFault, EFAULT),
-            (.deferredFault, EIO), (.invalid, EINVAL), (.notFound, ENOENT), (.notPermitted, EPERM),
+            (.deferredFault, EIO), (.noSpace, ENOSPC), (.exists, EEXIST), (.notEmpty, ENOTEMPTY),
+            (.busy, EBUSY),
+            (.invalid, EINVAL), (.notFound, ENOENT), (.notPermitted, EPERM),
             (.accessDenied, EACCES), (.notDirectory, ENOTDIR), (.isDirectory, EISDIR), (.wouldBlock, EAGAIN),
             (.nameTooLong, ENAMETOOLONG), (.interrupted, EINTR), (.readaheadRefused, EAGAIN),
             (.notSupported, EOPNOTSUPP),

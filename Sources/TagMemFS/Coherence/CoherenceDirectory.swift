@@ -165,8 +165,8 @@ final class CoherenceDirectory: Sendable {
     /// Runs `operation` when all recalls from views that have been asked for are done.
     func afterRecalls(_ operation: any DeferredOperation) {
         let grant: Grant? = state.withLock { state in
-            if state[.free].doneSequence == state[.free].sequence { return .granted(.none) }
             if state.isDraining { return .failed(.unmounting) }
+            if state[.free].doneSequence == state[.free].sequence { return .granted(.none) }
             let waiter = Waiter(.recalls(upTo: state[.free].sequence))
             waiter.operation = operation
             state.queue.append(waiter)
