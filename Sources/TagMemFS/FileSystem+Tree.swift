@@ -120,15 +120,22 @@ extension FileSystem {
         return NodeID(object: number, role: .object)
     }
 
-    func removeDirectory(_ name: String, in parent: NodeID) throws(FileError) {
-        guard case .objects(let use) = parent.role else { throw .notPermitted }
-        let aliases = try tree.remove(name, use)
-        if directory.removed(aliases) { release(aliases) }
+    /// Removes an object, and answers when its pages are free; or at once, if files of it are open.
+    func removeDirectory(_ name: String, in parent: NodeID, _ reply: consuming Reply) {
+        let aliases: ObjectAliases
+        do throws(FileError) {
+            guard case .objects(let use) = parent.role else { throw .notPermitted }
+            aliases = try tree.remove(name, use)
+        } catch {
+            return reply.error(error)
+        }
+        guard directory.removed(aliases) else { return reply.done() }
+        release(aliases, then: DeferredReply(reply) { $0.done() })
     }
 
     /// The object has neither name nor open file.
-    func release(_ aliases: ObjectAliases) {
-        memory.release(aliases) { [self] in
+    func release(_ aliases: ObjectAliases, then operation: any DeferredOperation = Nothing()) {
+        memory.release(aliases, then: operation) { [self] in
             tree.forget(aliases)
             overrides.withLock { $0[aliases.number] = nil }
         }

@@ -6,10 +6,12 @@ extension PageAllocator {
     /// As complete as `allocate`: fails only if no arrangement of the pages allows it, or pages that cannot move, this
     /// one included, are in the way. To untagged use it never fails.
     ///
+    /// - Parameter inPlace: Rather turn the whole block to tagged use than move the page to a tagged block, where that
+    ///   takes no more moves: for many pages of one block, all of which are to be tagged.
     /// - Returns: where the page is now.
     /// - Throws: as `allocate`, with nothing changed that an owner could see.
     public mutating func setUse(
-        _ use: PageUse, of frame: PageFrame, with mover: inout some PageMover
+        _ use: PageUse, of frame: PageFrame, inPlace: Bool = false, with mover: inout some PageMover
     ) throws(AllocationError) -> PageFrame {
         let place = Place(frame, geometry)
         guard let current = table[place].use else { preconditionFailure("a free page has no use") }
@@ -28,7 +30,7 @@ extension PageAllocator {
             throw .noMemory(.tagged)
         }
         defer { clearMarks() }
-        guard let target = placeForTagging(place, &mover) else {
+        guard let target = placeForTagging(place, inPlace, &mover) else {
             if mover.hasGivenUp { throw .mustWait(.tagged) }
             counters.failures += 1
             throw .immovable(.tagged)
@@ -55,8 +57,12 @@ extension PageAllocator {
     }
 
     /// Brings an untagged page to a Data Page of a tagged block, where it may then be tagged.
-    private mutating func placeForTagging(_ page: Place, _ mover: inout some PageMover) -> Place? {
+    private mutating func placeForTagging(
+        _ page: Place, _ inPlace: Bool, _ mover: inout some PageMover
+    ) -> Place? {
         if table[page.block].state == .tagged { return page }
+        if inPlace, !isTagPage(page), let place = convertInPlace(page, &mover) { return place }
+        if mover.hasGivenUp { return nil }
         if let target = placeAtHand(.tagged, &mover) {
             if migrate(page, to: target, &mover) { return target }
             return mover.hasGivenUp ? nil : convertInPlace(page, &mover)

@@ -79,25 +79,29 @@ struct BlockMap {
     {
         let stripX = x + Self.dataWidth + 1
         let stripWidth = Self.size - Self.dataWidth - 1
-        drawing.rect(x: x, y: y, width: Self.dataWidth, height: Self.size, ["class": "f"], tooltip: tooltip)
-        drawing.rect(x: stripX, y: y, width: stripWidth, height: Self.size, ["class": "f"], tooltip: tooltip)
-        func bar(_ x: Double, _ width: Double, _ parts: [(Int, String)], of whole: Int) {
-            var bottom = y + Self.size
-            for (count, style) in parts where count > 0 {
-                // What there is can be seen, however little.
-                let height = max(0.5, Self.size * Double(count) / Double(whole))
-                bottom -= height
-                drawing.rect(
-                    x: x, y: max(y, bottom), width: width, height: height, ["class": .text(style)],
-                    tooltip: tooltip)
-            }
+        drawing.group(tooltip: tooltip) { drawing in
+            drawing.rect(x: x, y: y, width: Self.dataWidth, height: Self.size, ["class": "f"])
+            drawing.rect(x: stripX, y: y, width: stripWidth, height: Self.size, ["class": "f"])
+            drawBar(
+                x, y, Self.dataWidth, [(cell.tagged, "t"), (cell.untagged, "u")],
+                of: cell.blocks * geometry.dataPages, &drawing)
+            drawBar(
+                stripX, y, stripWidth, [(cell.reserved, "r"), (cell.reused, "d")],
+                of: cell.blocks * geometry.tagPages, &drawing)
         }
-        bar(
-            x, Self.dataWidth, [(cell.tagged, "t"), (cell.untagged, "u")],
-            of: cell.blocks * geometry.dataPages)
-        bar(
-            stripX, stripWidth, [(cell.reserved, "r"), (cell.reused, "d")],
-            of: cell.blocks * geometry.tagPages)
+    }
+
+    /// Parts of a whole, one on the other. What there is can be seen, however little.
+    private func drawBar(
+        _ x: Double, _ y: Double, _ width: Double, _ parts: [(Int, String)], of whole: Int,
+        _ drawing: inout SVGDocument
+    ) {
+        var bottom = y + Self.size
+        for (count, style) in parts where count > 0 {
+            let height = max(0.5, Self.size * Double(count) / Double(whole))
+            bottom -= height
+            drawing.rect(x: x, y: max(y, bottom), width: width, height: height, ["class": .text(style)])
+        }
     }
 
     private func text(_ cell: Cell, _ block: BlockIndex, _ address: PhysicalAddress) -> String {

@@ -50,10 +50,14 @@ final class ObjectMemory: @unchecked Sendable {
         }
     }
 
-    /// The object was removed and its last file is closed: its pages go. Calls `body` when they are gone.
-    func release(_ aliases: ObjectAliases, then body: @escaping () -> Void) {
+    /// The object was removed and its last file is closed: its pages go. Calls `body` when all of them are gone, those
+    /// too that the kernel had.
+    func release(
+        _ aliases: ObjectAliases, then operation: any DeferredOperation,
+        whenReleased body: @escaping () -> Void
+    ) {
         let released = Chained(before: Nothing(), body)
-        shrink(aliases, to: 0, isRemoval: true, then: Nothing(), whenReleased: released)
+        shrink(aliases, to: 0, isRemoval: true, then: operation, whenReleased: released)
     }
 
     private func shrink(

@@ -38,7 +38,8 @@ final class TagJob: PageJob, @unchecked Sendable {
         while next < end, mover.moves < Self.movesPerStep {
             if let frame = aliases.object.pages.frame(at: next) {
                 do throws(AllocationError) {
-                    _ = try directory.pages.allocator.setUse(.tagged, of: frame, with: &mover)
+                    _ = try directory.pages.allocator.setUse(
+                        .tagged, of: frame, inPlace: sharesBlock(frame, directory), with: &mover)
                 } catch .mustWait {
                     isStalled = true
                     return wait(for: mover.obstacles, directory, &state)
@@ -56,6 +57,13 @@ final class TagJob: PageJob, @unchecked Sendable {
             next = 0
         }
         return .again
+    }
+
+    /// Whether the object's next pages fill half of the block, as they do where they were allocated in order.
+    private func sharesBlock(_ frame: PageFrame, _ directory: CoherenceDirectory) -> Bool {
+        let layout = directory.pages.layout
+        let other = aliases.object.pages.frame(at: next + layout.geometry.dataPages / 2)
+        return other.map { layout.block(of: $0) == layout.block(of: frame) } ?? false
     }
 
     /// Claims the lines of some pages' tags, which nobody may copy or have cached, nor views their data.

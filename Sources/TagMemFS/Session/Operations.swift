@@ -119,14 +119,8 @@ private func addObjectOperations(_ operations: inout fuse_lowlevel_ops) {
     }
     unsafe operations.rmdir = { request, parent, name in
         guard let request = unsafe request, let name = unsafe name else { return }
-        let fileSystem = unsafe fileSystem(request)
-        let reply = unsafe Reply(request)
-        do throws(FileError) {
-            try unsafe fileSystem.removeDirectory(String(cString: name), in: NodeID(rawValue: parent))
-            reply.done()
-        } catch {
-            reply.error(error)
-        }
+        unsafe fileSystem(request).removeDirectory(
+            String(cString: name), in: NodeID(rawValue: parent), Reply(request))
     }
     unsafe operations.rename = { request, parent, name, newParent, newName, flags in
         guard let request = unsafe request, let name = unsafe name, let newName = unsafe newName else {
