@@ -30,6 +30,8 @@ static const struct {
     {"stores-small", mapping_stores_small, "the same within 4 MiB, too little to be written back"},
     {"retag-unmapped", retag_unmapped, "change of the tags of a page that was never mapped"},
     {"retag-dirty", retag_dirty, "change of the tags of a page that is mapped and dirty"},
+    {"copy", objects_copy, "write of 256 MiB in pieces of 128 KiB to an empty file, time per MiB"},
+    {"resize", objects_resize, "ftruncate of an empty file to 16 GiB"},
 };
 
 #define WORKLOAD_COUNT (sizeof workloads / sizeof workloads[0])
@@ -39,6 +41,7 @@ static int usage(void)
     fprintf(stderr, "usage: bench WORKLOAD MOUNTPOINT\n"
                     "       bench WORKLOAD FILE [BASE]\n"
                     "       bench stat-open-close FILE\n"
+                    "       bench objects DIRECTORY\n"
                     "       bench command COMMAND [ARGUMENT...]\n");
     for (size_t i = 0; i < WORKLOAD_COUNT; i++)
         fprintf(stderr, "  %-16s%s\n", workloads[i].name, workloads[i].summary);
@@ -68,6 +71,10 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "stat-open-close") == 0) {
         stat_open_close(argv[2]);
+        return 0;
+    }
+    if (strcmp(argv[1], "objects") == 0) {
+        objects_make(argv[2]);
         return 0;
     }
     for (size_t i = 0; i < WORKLOAD_COUNT; i++) {

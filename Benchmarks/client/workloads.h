@@ -24,6 +24,11 @@ void mapping_stores_small(const struct target *target);
 void retag_unmapped(const struct target *target);
 void retag_dirty(const struct target *target);
 
+// objects.c: memory objects, or files
+void objects_copy(const struct target *target);
+void objects_resize(const struct target *target);
+void objects_make(const char *directory);
+
 // command.c: system calls on a path, and whole commands
 void stat_open_close(const char *path);
 void run_command(char *const *arguments);

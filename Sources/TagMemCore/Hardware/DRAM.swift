@@ -176,23 +176,6 @@ public final class DRAM: @unchecked Sendable {
         // SAFETY: `pointer` traps unless `count` bytes of the mapping lie there.
         unsafe memset(pointer(to: address, count: count), 0, count)
     }
-
-    /// From this many bytes on, memory is cleared by giving it back to the host.
-    private static let hostBytes = 128 << 10
-
-    /// Sets `count` bytes at `address` to zero, as `zero` does, and gives whole host pages of long stretches back to
-    /// the host: memory that was never used then stays uncommitted. All of it must be memory of one region.
-    public func clear(_ address: PhysicalAddress, count: Int) {
-        guard count >= Self.hostBytes else { return zero(address, count: count) }
-        let base = unsafe pointer(to: address, count: count)
-        let head = Int((Page.size - address.rawValue % Page.size) % Page.size)
-        let middle = (count - head) & ~(Int(Page.size) - 1)
-        // SAFETY: `pointer` traps unless `count` bytes of the mapping lie there. The mapping is private and anonymous,
-        // and starts at a page, as regions do: what is given back reads as zero.
-        unsafe memset(base, 0, head)
-        if unsafe madvise(base + head, middle, MADV_DONTNEED) != 0 { unsafe memset(base + head, 0, middle) }
-        unsafe memset(base + head + middle, 0, count - head - middle)
-    }
 }
 
 /// The host refused the address space for the machine's memory.
