@@ -14,6 +14,7 @@ let package = Package(
     products: [
         .executable(name: "tagmemd", targets: ["tagmemd"]),
         .library(name: "TagMemCore", targets: ["TagMemCore"]),
+        .library(name: "TagMemDeviceTree", targets: ["TagMemDeviceTree"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -23,8 +24,14 @@ let package = Package(
         // libfuse3's low-level interface for Swift.
         .target(name: "CFuse", linkerSettings: [.linkedLibrary("fuse3")]),
 
+        // libfdt for Swift.
+        .systemLibrary(name: "CFDT"),
+
         // The model: no FUSE, no C types in its interface.
         .target(name: "TagMemCore", swiftSettings: strict),
+
+        // Machines as device trees describe them.
+        .target(name: "TagMemDeviceTree", dependencies: ["TagMemCore", "CFDT"], swiftSettings: strict),
 
         // The file system.
         .target(
@@ -38,7 +45,7 @@ let package = Package(
         .executableTarget(
             name: "tagmemd",
             dependencies: [
-                "TagMemFS", "TagMemCore", "CFuse",
+                "TagMemFS", "TagMemDeviceTree", "TagMemCore", "CFuse",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -48,6 +55,9 @@ let package = Package(
         .testTarget(
             name: "TagMemCoreTests", dependencies: ["TagMemCore", "TestSupport"], exclude: ["Fixtures"],
             swiftSettings: strict),
+        .testTarget(
+            name: "TagMemDeviceTreeTests", dependencies: ["TagMemDeviceTree", "TagMemCore", "TestSupport"],
+            exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "TagMemFSTests", dependencies: ["TagMemFS", "TagMemCore", "TestSupport"],
             swiftSettings: strict),

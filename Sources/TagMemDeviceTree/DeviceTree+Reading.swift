@@ -1,0 +1,145 @@
+internal import CFDT
+
+/// Reading a flattened tree. The blob may be anything: it is checked in full before it is looked at.
+extension DeviceTree {
+    /// The largest blob that is read, as Linux on arm64 limits it.
+    public static let maximumSize = 2 << 20
+    /// Nodes within nodes.
+    static let maximumDepth = 64
+    /// Bytes of a name: what the name of a file may have.
+    static let maximumNameLength = 255
+
+    /// - Parameter blob: may be longer than its header says; the rest is not looked at.
+    public init(blob: [UInt8]) throws(DeviceTreeError) {
+        guard blob.count <= Self.maximumSize else { throw DeviceTreeError(.tooLarge(bytes: blob.count)) }
+        self = try FlattenedTree(copying: blob).unflatten()
+    }
+}
+
+/// A checked blob, aligned as libfdt needs it.
+@safe
+private final class FlattenedTree {
+    // SAFETY: a copy of the whole blob that lives as long as `self`. `fdt_check_full` has seen that all that its header,
+    // tags, names and values refer to lies within.
+    private let bytes: UnsafeMutableRawBufferPointer
+    private var blob: UnsafeRawPointer { unsafe UnsafeRawPointer(bytes.baseAddress.unsafelyUnwrapped) }
+
+    init(copying blob: [UInt8]) throws(DeviceTreeError) {
+        // Room for a header, so that a short blob's can be looked at.
+        let size = max(blob.count, MemoryLayout<fdt_header>.size)
+        unsafe bytes = .allocate(byteCount: size, alignment: 8)
+        unsafe bytes.initializeMemory(as: UInt8.self, repeating: 0)
+        unsafe bytes.copyBytes(from: blob)
+        let result = unsafe fdt_check_full(bytes.baseAddress, blob.count)
+        guard result == 0 else { throw DeviceTreeError(.malformed(Self.text(of: result))) }
+    }
+
+    deinit { unsafe bytes.deallocate() }
+
+    /// A node whose end is still to come, and the names that are in it already.
+    private struct OpenNode {
+        var node: DeviceTree.Node
+        var properties: Set<String> = []
+        var children: Set<String> = []
+    }
+
+    /// One pass over all tags.
+    func unflatten() throws(DeviceTreeError) -> DeviceTree {
+        var open: [OpenNode] = []
+        var root: DeviceTree.Node?
+        var offset: Int32 = 0
+        while true {
+            var next: Int32 = 0
+            let tag = unsafe fdt_next_tag(blob, offset, &next)
+            guard next >= 0 else { throw DeviceTreeError(.malformed(Self.text(of: next))) }
+            switch Int32(bitPattern: tag) {
+            case FDT_BEGIN_NODE:
+                guard root == nil else { throw DeviceTreeError(.malformed("a second root")) }
+                guard open.count < DeviceTree.maximumDepth else {
+                    throw DeviceTreeError(.tooDeep(DeviceTree.maximumDepth), node: path(of: open))
+                }
+                let name = try nodeName(at: offset, in: &open)
+                open.append(OpenNode(node: DeviceTree.Node(name)))
+            case FDT_PROP:
+                try append(propertyAt: offset, to: &open)
+            case FDT_END_NODE:
+                guard let node = open.popLast()?.node else {
+                    throw DeviceTreeError(.malformed("an end without a node"))
+                }
+                if open.isEmpty { root = node } else { open[open.count - 1].node.children.append(node) }
+            case FDT_END:
+                guard let root else { throw DeviceTreeError(.malformed("no root")) }
+                return DeviceTree(root: root, memoryReservations: try reservations())
+            default:
+                break
+            }
+            offset = next
+        }
+    }
+
+    private func nodeName(at offset: Int32, in open: inout [OpenNode]) throws(DeviceTreeError) -> String {
+        // The root has no name; old blobs give it one.
+        guard !open.isEmpty else { return "" }
+        var length: Int32 = 0
+        guard let text = unsafe fdt_get_name(blob, offset, &length) else {
+            throw DeviceTreeError(.malformed(Self.text(of: length)), node: path(of: open))
+        }
+        let name = unsafe try self.name(text, Int(length), in: open)
+        guard open[open.count - 1].children.insert(name).inserted else {
+            throw DeviceTreeError(.twice(name), node: path(of: open))
+        }
+        return name
+    }
+
+    private func append(
+        propertyAt offset: Int32, to open: inout [OpenNode]
+    ) throws(DeviceTreeError) {
+        var name: UnsafePointer<CChar>?
+        var length: Int32 = 0
+        let value = unsafe fdt_getprop_by_offset(blob, offset, &name, &length)
+        guard let value = unsafe value, let text = unsafe name, length >= 0, !open.isEmpty else {
+            throw DeviceTreeError(.malformed(Self.text(of: length)), node: path(of: open))
+        }
+        // SAFETY: `fdt_check_full` has seen a NUL at the name's end, within the blob.
+        let property = unsafe try self.name(
+            text, Int(strnlen(text, DeviceTree.maximumNameLength + 1)), in: open)
+        guard open[open.count - 1].properties.insert(property).inserted else {
+            throw DeviceTreeError(.twice(property), node: path(of: open))
+        }
+        // SAFETY: `length` bytes from `value` are in the blob.
+        let bytes = unsafe [UInt8](UnsafeRawBufferPointer(start: value, count: Int(length)))
+        open[open.count - 1].node.properties.append(DeviceTree.Property(property, bytes))
+    }
+
+    /// A name that can be a file's.
+    private func name(
+        _ text: UnsafePointer<CChar>, _ length: Int, in open: [OpenNode]
+    ) throws(DeviceTreeError) -> String {
+        // SAFETY: the caller's text has that many bytes.
+        let bytes = unsafe UnsafeRawBufferPointer(start: text, count: length)
+        let isPrintable = unsafe bytes.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "/") }
+        let name = unsafe String(decoding: bytes.prefix(DeviceTree.maximumNameLength), as: UTF8.self)
+        guard (1...DeviceTree.maximumNameLength).contains(length), isPrintable, name != ".", name != ".."
+        else {
+            throw DeviceTreeError(.name, node: path(of: open))
+        }
+        return name
+    }
+
+    private func reservations() throws(DeviceTreeError) -> [DeviceTree.MemoryReservation] {
+        var reservations: [DeviceTree.MemoryReservation] = []
+        for index in 0..<max(0, unsafe fdt_num_mem_rsv(blob)) {
+            var (address, size): (UInt64, UInt64) = (0, 0)
+            let result = unsafe fdt_get_mem_rsv(blob, index, &address, &size)
+            guard result == 0 else { throw DeviceTreeError(.malformed(Self.text(of: result))) }
+            reservations.append(DeviceTree.MemoryReservation(address: address, size: size))
+        }
+        return reservations
+    }
+
+    private func path(of open: [OpenNode]) -> String {
+        open.count < 2 ? "/" : open.dropFirst().map { "/" + $0.node.name }.joined()
+    }
+
+    private static func text(of error: Int32) -> String { unsafe String(cString: fdt_strerror(error)) }
+}
