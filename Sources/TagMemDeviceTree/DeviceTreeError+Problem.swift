@@ -38,7 +38,6 @@ extension DeviceTreeError {
         case holdsOwnTags
         case holdsTagsOfStorage(String)
         case holdsTagsOfNothing(PhysicalAddress, size: UInt64)
-        case holdsTagsOfUntaggable(String)
         case holdsTagsAgain(PhysicalAddress, of: String)
         case tooSmall(covered: UInt64, of: UInt64, at: PhysicalAddress)
         case partlyMemory(PhysicalAddress, size: UInt64)
@@ -87,7 +86,6 @@ extension DeviceTreeError.Problem: CustomStringConvertible {
         case .holdsTagsOfStorage(let other): "it would hold the tags of tag storage, \(other), which has none"
         case .holdsTagsOfNothing(let start, let size):
             "it would hold the tags of \(hex(size)) bytes at \(start), where there is no memory"
-        case .holdsTagsOfUntaggable(let other): "it would hold the tags of \(other), which has arm,no-mte"
         case .holdsTagsAgain(let start, let other):
             "the tags of the memory at \(start) are in \(other) already"
         case .tooSmall(let covered, let size, let start):

@@ -4,12 +4,11 @@ import TagMemCore
 extension MemoryNodes {
     mutating func check() throws(DeviceTreeError) {
         try checkOverlaps()
-        for node in storage {
-            try checkTagged(node)
-            try checkPlace(node)
-        }
+        for node in storage { try checkTagged(node) }
         try checkTaggedOnce()
+        try checkComplete()
         try checkUntaggable()
+        for node in storage { try checkPlace(node) }
     }
 
     private func checkOverlaps() throws(DeviceTreeError) {
@@ -36,7 +35,7 @@ extension MemoryNodes {
         }
     }
 
-    /// The memory whose tags a node holds is there, can be tagged, and is not tag storage.
+    /// The memory whose tags a node holds is there, and is not tag storage.
     private func checkTagged(_ node: TagStorageNode) throws(DeviceTreeError) {
         func fail(_ problem: DeviceTreeError.Problem) -> DeviceTreeError {
             DeviceTreeError(problem, node: node.path, property: node.property)
@@ -47,9 +46,6 @@ extension MemoryNodes {
         }
         if let hole = node.tagged.subtracting(memoryRanges.map(\.range)).first {
             throw fail(.holdsTagsOfNothing(hole.start, size: hole.size))
-        }
-        for (range, memory) in memoryRanges where memory.isUntaggable && range.overlaps(node.tagged) {
-            throw fail(.holdsTagsOfUntaggable(memory.path))
         }
     }
 
@@ -72,6 +68,17 @@ extension MemoryNodes {
             throw DeviceTreeError(
                 .holdsTagsAgain(right.tagged.start, of: left.path), node: right.path, property: right.property
             )
+        }
+    }
+
+    /// All tags of a memory are described, or none.
+    private func checkComplete() throws(DeviceTreeError) {
+        for (piece, _) in dataRanges {
+            let left = piece.subtracting(storage.map(\.tagged)).reduce(0) { $0 + $1.size }
+            guard left > 0, let node = storage.first(where: { $0.tagged.overlaps(piece) }) else { continue }
+            throw DeviceTreeError(
+                .tooSmall(covered: piece.size - left, of: piece.size, at: piece.start), node: node.path,
+                property: "reg")
         }
     }
 

@@ -4,9 +4,7 @@ import TagMemCore
 extension MemoryNodes {
     func makeMap() throws(DeviceTreeError) -> MemoryMap {
         var regions = storageRegions()
-        for (range, node) in memoryRanges {
-            for piece in range.subtracting(storage.map(\.range)) { regions += try dataRegions(piece, node) }
-        }
+        for (range, node) in dataRanges { regions += try dataRegions(range, node) }
         do throws(MemoryMapError) {
             return try MemoryMap(regions: regions, reservations: reservations(in: regions))
         } catch {
@@ -35,25 +33,19 @@ extension MemoryNodes {
         return regions
     }
 
-    /// Memory without tag storage in it: all of its tags are described, or none.
+    /// Memory without tag storage in it, cut where its tags are described by another node.
     private func dataRegions(
         _ piece: AddressRange, _ memory: MemoryNode
     ) throws(DeviceTreeError) -> [MemoryMap.Region] {
         let parts = storage.filter { $0.tagged.overlaps(piece) }
             .sorted { $0.tagged.lowerBound < $1.tagged.lowerBound }
-        guard let first = parts.first else {
+        if parts.isEmpty {
             if memory.describesTags { try requireTagBlocks(piece, memory) }
             return [
                 MemoryMap.Region(
                     start: piece.start, size: piece.size,
                     kind: memory.describesTags ? .dataWithHiddenTags : .ordinary, numaNode: memory.numaNode)
             ]
-        }
-        let left = piece.subtracting(parts.map(\.tagged)).reduce(0) { $0 + $1.size }
-        guard left == 0 else {
-            throw DeviceTreeError(
-                .tooSmall(covered: piece.size - left, of: piece.size, at: piece.start), node: first.path,
-                property: "reg")
         }
         var regions: [MemoryMap.Region] = []
         for node in parts {

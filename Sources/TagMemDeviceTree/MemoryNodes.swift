@@ -73,6 +73,11 @@ struct MemoryNodes {
             .sorted { $0.range.lowerBound < $1.range.lowerBound }
     }
 
+    /// The same without the tag storage in it.
+    var dataRanges: [(range: AddressRange, node: MemoryNode)] {
+        memoryRanges.flatMap { range, node in range.subtracting(storage.map(\.range)).map { ($0, node) } }
+    }
+
     /// The node of the memory that tag storage is in: nil if it is in none.
     func memoryNode(of storage: TagStorageNode) -> MemoryNode? {
         memory.first { $0.ranges.contains { $0.overlaps(storage.range) } }

@@ -232,8 +232,14 @@ import Testing
                 + "tags { compatible = \"arm,mte-tag-storage\"; reg = <1 0 0 0x1000>; memory = <&m>; block-size = <1>; };"
         ),
         Case(
-            "/tags: storage-base: it would hold the tags of /memory@0, which has arm,no-mte",
+            "/memory@0: arm,no-mte: the 0x20000 bytes at 0x0 are not described by tag storage nodes",
             memory("memory@0", "reg = <0 0 0 0x20000>; arm,no-mte;")
+                + "tags { compatible = \"arm,mte-tag-storage\"; reg = <1 0 0 0x1000>; storage-base = <0 0>; };"
+        ),
+        // Tag storage that was made smaller than its memory node.
+        Case(
+            "/tags: reg: too small: it holds the tags of 0x20000 of the 0x40000 bytes at 0x0",
+            memory("memory@0", "reg = <0 0 0 0x40000>; arm,mte-alloc;")
                 + "tags { compatible = \"arm,mte-tag-storage\"; reg = <1 0 0 0x1000>; storage-base = <0 0>; };"
         ),
         // A NUMA node that ends within a block.
