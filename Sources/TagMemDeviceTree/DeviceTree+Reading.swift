@@ -30,6 +30,12 @@ private final class FlattenedTree {
         unsafe bytes = .allocate(byteCount: size, alignment: 8)
         unsafe bytes.initializeMemory(as: UInt8.self, repeating: 0)
         unsafe bytes.copyBytes(from: blob)
+        // Before version 16 (2005) nodes had their whole path; `fdt_check_full` of libfdt 1.6 follows a null pointer
+        // where that is malformed.
+        let version = unsafe cfdt_version(bytes.baseAddress)
+        guard unsafe version >= 16 || cfdt_magic(bytes.baseAddress) != FDT_MAGIC else {
+            throw DeviceTreeError(.malformed("version \(version)"))
+        }
         let result = unsafe fdt_check_full(bytes.baseAddress, blob.count)
         guard result == 0 else { throw DeviceTreeError(.malformed(Self.text(of: result))) }
     }
@@ -78,7 +84,7 @@ private final class FlattenedTree {
     }
 
     private func nodeName(at offset: Int32, in open: inout [OpenNode]) throws(DeviceTreeError) -> String {
-        // The root has no name; old blobs give it one.
+        // The root has no name.
         guard !open.isEmpty else { return "" }
         var length: Int32 = 0
         guard let text = unsafe fdt_get_name(blob, offset, &length) else {

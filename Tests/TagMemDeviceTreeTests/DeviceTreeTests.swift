@@ -83,20 +83,31 @@ import Testing
         #expect(throws: DeviceTreeError(.twice("a"), node: "/n")) { try read([], ["a", "b", "a"]) }
     }
 
-    @Test("blobs of old versions, with nodes and properties that were taken out, are read")
-    func oldVersions() throws {
-        // NOPs where dtc has none: a property's and a node's.
-        var blob = try DeviceTreeCompiler.blob(of: "/dts-v1/; / { keep = <1>; drop = <2>; a { }; };")
-        let text = "drop"
-        #expect(blob.count > 0 && text.utf8.count == 4)
-        guard
-            let tag = blob.indices.first(where: { Array(blob[$0...].prefix(16)).suffix(4) == [0, 0, 0, 2] })
-        else {
-            Issue.record("no property")
-            return
+    @Test("versions before 16 are refused, in which names were paths") func oldVersions() throws {
+        var blob = Self.tree.flattened()
+        for version in 0..<16 as Range<UInt8> {
+            blob[23] = version
+            let error = #expect(throws: DeviceTreeError.self) { try DeviceTree(blob: blob) }
+            #expect(error?.problem == .malformed("version \(version)"))
         }
-        for word in 0..<4 { blob.replaceSubrange(tag + word * 4..<tag + word * 4 + 4, with: [0, 0, 0, 4]) }
+        blob[23] = 16
+        #expect(try DeviceTree(blob: blob) == Self.tree)
+    }
+
+    @Test("properties and nodes that were taken out are not there") func nops() throws {
+        // Property: tag, length, name, value. Node: tag, name, end.
+        var blob = try DeviceTreeCompiler.blob(of: "/dts-v1/; / { keep = <1>; drop = <2>; a { }; b { }; };")
+        func drop(_ words: Int, from word: [UInt8], at distance: Int) throws {
+            let starts = stride(from: 40, to: blob.count - 16, by: 4)
+            let place = starts.first { Array(blob[$0 + distance..<$0 + distance + 4]) == word }
+            let start = try #require(place)
+            for index in 0..<words {
+                blob.replaceSubrange(start + index * 4..<start + index * 4 + 4, with: [0, 0, 0, 4])
+            }
+        }
+        try drop(4, from: [0, 0, 0, 2], at: 12)
+        try drop(3, from: Array("a\0\0\0".utf8), at: 4)
         let tree = try DeviceTree(blob: blob)
-        #expect(tree.root.properties.map(\.name) == ["keep"] && tree.root.children.map(\.name) == ["a"])
+        #expect(tree.root.properties.map(\.name) == ["keep"] && tree.root.children.map(\.name) == ["b"])
     }
 }
