@@ -61,7 +61,9 @@ let package = Package(
         .testTarget(
             name: "TagMemFSTests", dependencies: ["TagMemFS", "TagMemCore", "TestSupport"],
             swiftSettings: strict),
-        .testTarget(name: "tagmemdTests", dependencies: ["tagmemd", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "tagmemdTests", dependencies: ["tagmemd", "TagMemDeviceTree", "TagMemCore", "TestSupport"],
+            swiftSettings: strict),
         .executableTarget(name: "tagmem-client", path: "Tests/Client"),
         .testTarget(
             name: "EndToEndTests", dependencies: ["tagmemd", "tagmem-client", "TestSupport"],
