@@ -1,5 +1,8 @@
 /// How much memory of each kind there is.
 extension MemoryMap {
+    /// Bytes of memory that the machine can address, holes not counted.
+    public var memorySize: UInt64 { size { _ in true } }
+
     /// Bytes of MTE-capable data memory, whether its tag storage is addressable or not.
     public var dataSize: UInt64 { size { $0.isMTECapable } }
 

@@ -11,7 +11,7 @@ final class MeminfoFile: TextFile, @unchecked Sendable {
 
     override func makeText() -> String {
         let rows = [
-            ("MemTotal", map.dataSize + map.tagStorageSize),
+            ("MemTotal", map.memorySize),
             ("DataTotal", map.dataSize),
             ("TagStorageTotal", map.tagStorageSize),
         ]
