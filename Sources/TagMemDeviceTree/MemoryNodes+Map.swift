@@ -5,8 +5,13 @@ extension MemoryNodes {
     func makeMap() throws(DeviceTreeError) -> MemoryMap {
         var regions = storageRegions()
         for (range, node) in dataRanges { regions += try dataRegions(range, node) }
+        let reservations = reservations(in: regions)
+        // Tag storage cuts memory, and memory reservations, into more than the tree has of them.
+        guard max(regions.count, reservations.count) <= Self.mostRanges else {
+            throw DeviceTreeError(.tooMany("pieces of memory", limit: Self.mostRanges), node: "/")
+        }
         do throws(MemoryMapError) {
-            return try MemoryMap(regions: regions, reservations: reservations(in: regions))
+            return try MemoryMap(regions: regions, reservations: reservations)
         } catch {
             throw DeviceTreeError(.map(error), node: "/")
         }

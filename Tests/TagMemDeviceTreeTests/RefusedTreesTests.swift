@@ -236,6 +236,14 @@ import Testing
             memory("memory@0", "reg = <0 0 0 0x20000>; arm,no-mte;")
                 + "tags { compatible = \"arm,mte-tag-storage\"; reg = <1 0 0 0x1000>; storage-base = <0 0>; };"
         ),
+        // 69 reservations, each from one memory into the next.
+        Case(
+            "/: more than 128 pieces of memory",
+            memory(
+                "memory@0",
+                "reg = " + (0..<70).map { "<0 \($0 << 16) 0 0x10000>" }.joined(separator: ", ") + ";")
+                + "reserved-memory { #address-cells = <1>; #size-cells = <1>; ranges; "
+                + (0..<69).map { "a@\($0) { reg = <\($0 << 16 + 0x8000) 0xc000>; };" }.joined() + "};"),
         // Tag storage that was made smaller than its memory node.
         Case(
             "/tags: reg: too small: it holds the tags of 0x20000 of the 0x40000 bytes at 0x0",
