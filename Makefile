@@ -49,7 +49,7 @@ FUZZ_BUILD := Tests/Fuzz/.build
 fuzz: dependencies
 	swift build -c release --package-path Tests/Fuzz --sanitize=fuzzer -Xswiftc -sanitize=fuzzer,address
 	mkdir -p $(FUZZ_BUILD)/corpus
-	$(FUZZ_BUILD)/release/fuzz-device-tree -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -print_final_stats=1 \
+	$(FUZZ_BUILD)/release/fuzz-device-tree -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=10 -print_final_stats=1 \
 	    -artifact_prefix=$(FUZZ_BUILD)/ $(FUZZ_BUILD)/corpus Tests/Fuzz/Seeds Tests/TagMemDeviceTreeTests/Fixtures
 
 format:

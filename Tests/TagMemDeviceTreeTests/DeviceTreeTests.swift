@@ -43,6 +43,21 @@ import Testing
         }
     }
 
+    @Test("lengths that wrap around are refused, and nothing goes round in circles", .timeLimit(.minutes(1)))
+    func wrappingLengths() throws {
+        let blob = Self.tree.flattened()
+        let property = try #require(
+            blob.indices.first { blob[$0...].starts(with: [0, 0, 0, 3, 0, 0, 0, 8]) })
+        for low in 0xe0...0xff as ClosedRange<UInt8> {
+            for high: [UInt8] in [[0xff, 0xff, 0xff], [0x7f, 0xff, 0xff], [0x80, 0, 0], [0, 0, 1]] {
+                var wrong = blob
+                wrong.replaceSubrange(property + 4..<property + 8, with: high + [low])
+                let error = #expect(throws: DeviceTreeError.self) { try DeviceTree(blob: wrong) }
+                #expect(error?.description.contains("malformed") == true, "\(high) \(low)")
+            }
+        }
+    }
+
     @Test("what is no blob is refused") func noBlob() {
         for blob in [[], [0], Array("/dts-v1/; / { };".utf8), [UInt8](repeating: 0, count: 100)] {
             #expect(throws: DeviceTreeError.self) { try DeviceTree(blob: blob) }
