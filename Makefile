@@ -1,7 +1,7 @@
 # make demo   what the device does, with the usual tools, on a temporary mount
 # make test   all tests
 #
-# Both install what is missing (with apt-get). The others: bench, asan, tsan, stress, format, lint, install, clean.
+# Both install what is missing (with apt-get). The others: bench, asan, tsan, stress, fuzz, format, lint, install, clean.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -9,8 +9,9 @@ SHELL := /bin/bash
 
 PREFIX ?= /usr/local
 STRESS_SECONDS ?= 30
+FUZZ_SECONDS ?= 600
 
-.PHONY: build demo test bench asan tsan stress format lint install clean dependencies
+.PHONY: build demo test bench asan tsan stress fuzz format lint install clean dependencies
 
 # The Swift library goes into the program: it then needs libfuse3 and the C library alone.
 build: dependencies
@@ -43,6 +44,14 @@ stress: build
 	swift build --product tagmem-client
 	Scripts/stress .build/release/tagmemd .build/debug/tagmem-client $(STRESS_SECONDS)
 
+# FUZZ_SECONDS of device trees that nobody would write. What fails is left in Tests/Fuzz/.build/crash-…
+FUZZ_BUILD := Tests/Fuzz/.build
+fuzz: dependencies
+	swift build -c release --package-path Tests/Fuzz --sanitize=fuzzer -Xswiftc -sanitize=fuzzer,address
+	mkdir -p $(FUZZ_BUILD)/corpus
+	$(FUZZ_BUILD)/release/fuzz-device-tree -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=10 -print_final_stats=1 \
+	    -artifact_prefix=$(FUZZ_BUILD)/ $(FUZZ_BUILD)/corpus Tests/Fuzz/Seeds Tests/TagMemDeviceTreeTests/Fixtures
+
 format:
 	swift format -i -r Package.swift Sources Tests
 
@@ -53,7 +62,7 @@ install: build
 	install -D -m 0755 .build/release/tagmemd $(DESTDIR)$(PREFIX)/bin/tagmemd
 
 clean:
-	rm -rf .build .build-asan .build-tsan Benchmarks/.build
+	rm -rf .build .build-asan .build-tsan Benchmarks/.build $(FUZZ_BUILD)
 
 dependencies:
 	@Scripts/install-dependencies

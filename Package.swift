@@ -14,6 +14,7 @@ let package = Package(
     products: [
         .executable(name: "tagmemd", targets: ["tagmemd"]),
         .library(name: "TagMemCore", targets: ["TagMemCore"]),
+        .library(name: "TagMemDeviceTree", targets: ["TagMemDeviceTree"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -23,8 +24,14 @@ let package = Package(
         // libfuse3's low-level interface for Swift.
         .target(name: "CFuse", linkerSettings: [.linkedLibrary("fuse3")]),
 
+        // libfdt for Swift.
+        .systemLibrary(name: "CFDT"),
+
         // The model: no FUSE, no C types in its interface.
         .target(name: "TagMemCore", swiftSettings: strict),
+
+        // Machines as device trees describe them.
+        .target(name: "TagMemDeviceTree", dependencies: ["TagMemCore", "CFDT"], swiftSettings: strict),
 
         // The file system.
         .target(
@@ -46,7 +53,7 @@ let package = Package(
         .executableTarget(
             name: "tagmemd",
             dependencies: [
-                "TagMemFS", "TagMemCore", "TagMemSimulation", "CFuse",
+                "TagMemFS", "TagMemDeviceTree", "TagMemCore", "TagMemSimulation", "CFuse",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -57,6 +64,9 @@ let package = Package(
             name: "TagMemCoreTests", dependencies: ["TagMemCore", "TestSupport"], exclude: ["Fixtures"],
             swiftSettings: strict),
         .testTarget(
+            name: "TagMemDeviceTreeTests", dependencies: ["TagMemDeviceTree", "TagMemCore", "TestSupport"],
+            exclude: ["Fixtures"], swiftSettings: strict),
+        .testTarget(
             name: "TagMemFSTests", dependencies: ["TagMemFS", "TagMemCore", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
@@ -64,7 +74,9 @@ let package = Package(
         .testTarget(
             name: "TagMemSimulationTests", dependencies: ["TagMemSimulation", "TagMemCore", "TestSupport"],
             exclude: ["Fixtures"], swiftSettings: strict),
-        .testTarget(name: "tagmemdTests", dependencies: ["tagmemd", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "tagmemdTests", dependencies: ["tagmemd", "TagMemDeviceTree", "TagMemCore", "TestSupport"],
+            swiftSettings: strict),
         .executableTarget(name: "tagmem-client", path: "Tests/Client"),
         .testTarget(
             name: "EndToEndTests", dependencies: ["tagmemd", "tagmem-client", "TestSupport"],

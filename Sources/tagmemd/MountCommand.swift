@@ -8,7 +8,12 @@ struct MountCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tagmemd",
         abstract: "Emulates an MTE-capable physical memory device as a file system.",
-        usage: "tagmemd [SOURCE] MOUNTPOINT [--size SIZE] [--base ADDRESS] [-o OPTIONS] [-f] [-d]",
+        usage: """
+            tagmemd [SOURCE] MOUNTPOINT [--size SIZE] [--base ADDRESS] [-o OPTIONS] [-f] [-d]
+            tagmemd [SOURCE] MOUNTPOINT --machine OPTIONS [-m SIZE] [-o OPTIONS] [-f] [-d]
+            tagmemd [SOURCE] MOUNTPOINT --dtb FILE [-o OPTIONS] [-f] [-d]
+            tagmemd dtb … (see tagmemd dtb --help)
+            """,
         discussion: """
             The device has SIZE bytes of data memory at physical address ADDRESS, and right behind it the tag storage: \
             1/32 of SIZE. Memory is taken from the host as it is written. The command returns when the mount answers, \
@@ -27,11 +32,7 @@ struct MountCommand: ParsableCommand {
             "What /proc/mounts shows, if it is given; and an existing directory.", valueName: "place"))
     var places: [String] = []
 
-    @Option(help: "Bytes of data memory (default: 1G). Rounded up to whole Tag Blocks of 128K.")
-    var size: ByteCount?
-
-    @Option(help: "Physical address of the data memory, a multiple of 128K (default: 0x40000000).")
-    var base: ByteCount?
+    @OptionGroup var machine: MachineOptions
 
     @Option(
         name: .customShort("o"),
@@ -48,19 +49,18 @@ struct MountCommand: ParsableCommand {
     @Flag(name: .customShort("d"), help: "Trace every request on stderr; stays in the foreground.")
     var debug = false
 
-    private static let defaultSize = ByteCount(1 << 30)
-    private static let defaultBase = ByteCount(0x4000_0000)
-
     func validate() throws {
         if places.isEmpty { throw ValidationError("no mount point is given; see --help") }
         if places.count > 2 { throw ValidationError("'\(places[2])' is one argument too many; see --help") }
-        if size?.value == 0 { throw ValidationError("a device of size 0 makes no sense") }
-        _ = try MountOptions(options)
+        let mountOptions = try MountOptions(options)
+        try machine.requireOneMachine(
+            size: machine.size ?? mountOptions.size, base: machine.base ?? mountOptions.base)
     }
 
     func run() throws {
         let mountOptions = try MountOptions(options)
-        let map = try makeMap(mountOptions)
+        let map = try machine.makeMap(size: mountOptions.size, base: mountOptions.base)
+        _ = try machine.makeDeviceTree(of: map)
         let mountpoint = try Mountpoint(places[places.count - 1])
         var configuration = Session.Configuration(mountpoint: mountpoint.path)
         if places.count == 2 { configuration.source = places[0] }
@@ -82,17 +82,6 @@ struct MountCommand: ParsableCommand {
             logToSystemLog()
             cfuse_background_ready(background)
         }
-    }
-
-    private func makeMap(_ mountOptions: MountOptions) throws -> MemoryMap {
-        let size = (size ?? mountOptions.size ?? Self.defaultSize).value
-        let base = (base ?? mountOptions.base ?? Self.defaultBase).value
-        guard size > 0 else { throw ValidationError("a device of size 0 makes no sense") }
-        let map = try MemoryMap(base: PhysicalAddress(base), size: size)
-        if map.dataSize != size {
-            warn("size \(size) is rounded up to \(map.dataSize), whole Tag Blocks of 128 KiB")
-        }
-        return map
     }
 }
 

@@ -86,6 +86,32 @@ import Testing
         #expect(pieces.isEmpty)
     }
 
+    @Test("hidden tags are tags, and no address reaches them")
+    func hiddenTags() throws {
+        let block = MemoryMap.dataBytesPerBlock
+        let map = try MemoryMap(regions: [
+            .init(start: PhysicalAddress(0), size: 0x1000, kind: .ordinary),
+            .init(start: PhysicalAddress(block), size: block, kind: .dataWithHiddenTags),
+            .init(start: PhysicalAddress(3 * block), size: block, kind: .dataWithHiddenTags),
+        ])
+        let dram = try DRAM(map: map)
+        #expect(dram.run(at: PhysicalAddress(0), limit: 1)?.tagAddress == nil)
+        for (index, start) in [block, 3 * block].enumerated() {
+            let last = PhysicalAddress(start + block - 16)
+            dram.fillTags(AllocationTag(truncating: 5), at: last, count: 16)
+            #expect(dram.allocationTag(at: last).rawValue == 5)
+            #expect(
+                dram.firstMismatch(
+                    of: AddressTag(truncating: 0), at: PhysicalAddress(start), count: Int(block)) == last)
+            let tags = try #require(dram.run(at: last, limit: 16)?.tagAddress)
+            #expect(tags.rawValue == PhysicalAddress.limit + UInt64(index + 1) * 0x1000 - 1)
+            #expect(dram.run(at: tags, limit: 1) == nil)
+            let run = try #require(dram.bankRun(at: tags, limit: 16))
+            #expect(run.count == 1 && run.tagAddress == nil && run.region == 3 + index)
+            #expect(dram.bytes(at: tags, count: 1) == [0x50])
+        }
+    }
+
     @Test("accesses that leave their region trap")
     func misuse() async {
         await #expect(processExitsWith: .failure) {

@@ -14,6 +14,10 @@ import Testing
         Region(start: PhysicalAddress(start), size: size, kind: .tagStorage)
     }
 
+    static func region(_ start: UInt64, _ size: UInt64, _ kind: Region.Kind) -> Region {
+        Region(start: at(start), size: size, kind: kind)
+    }
+
     /// Each set of regions breaks one rule.
     static let refused: [(MemoryMapError, [Region])] = [
         (.noMemory, []),
@@ -49,6 +53,30 @@ import Testing
                 storage(0x100000, 0x2000),
             ]
         ),
+        (.misaligned(at(0x1000), size: block), [region(0x1000, block, .dataWithHiddenTags)]),
+        (.misaligned(at(0), size: 0x1000), [region(0, 0x1000, .dataWithHiddenTags)]),
+        (.misaligned(at(0x800), size: 0x1000), [region(0x800, 0x1000, .ordinary)]),
+        (.overlap(at(0x1000)), [region(0, 0x2000, .ordinary), region(0x1000, 0x1000, .ordinary)]),
+        (.blockSize(0, of: at(0)), [Region(start: at(0), size: 0x1000, kind: .tagStorage, blockSize: 0)]),
+        (
+            .blockSize(0x1800, of: at(0)),
+            [Region(start: at(0), size: 0x3000, kind: .tagStorage, blockSize: 0x1800)]
+        ),
+        // Half a block of tags; tags that start within a block.
+        (
+            .partialBlock(of: at(0), blockSize: 0x2000),
+            [
+                data(0, block, tags: 0x100000),
+                Region(start: at(0x100000), size: 0x2000, kind: .tagStorage, blockSize: 0x2000),
+            ]
+        ),
+        (
+            .partialBlock(of: at(0), blockSize: 0x2000),
+            [
+                data(0, 2 * block, tags: 0x101000),
+                Region(start: at(0x100000), size: 0x4000, kind: .tagStorage, blockSize: 0x2000),
+            ]
+        ),
     ]
 
     private static func at(_ address: UInt64) -> PhysicalAddress { PhysicalAddress(address) }
@@ -73,6 +101,56 @@ import Testing
         #expect(map.regions[1].contains(PhysicalAddress(0x10_3fff)))
         #expect(!map.regions[1].contains(PhysicalAddress(0x10_4000)))
         #expect(!map.regions[1].contains(PhysicalAddress(0xf_ffff)))
+    }
+
+    @Test("amounts are those of each kind; hidden tags lie behind all physical addresses, in order")
+    func kinds() throws {
+        let map = try MemoryMap(
+            regions: [
+                Self.region(2 * Self.block, 2 * Self.block, .dataWithHiddenTags),
+                Self.data(4 * Self.block, Self.block, tags: 0x100000), Self.storage(0x100000, 0x1000),
+                Self.region(0, 0x3000, .ordinary), Self.region(1 << 40, Self.block, .dataWithHiddenTags),
+            ],
+            reservations: [.init(start: Self.at(0x1000), size: 0x2000, isUnmapped: true)])
+        #expect(map.dataSize == 4 * Self.block)
+        #expect(map.tagStorageSize == 0x1000 && map.hiddenTagStorageSize == 0x3000)
+        #expect(map.ordinarySize == 0x3000 && map.reservedSize == 0x2000)
+        #expect(map.regions.map(\.isMTECapable) == [false, true, true, false, true])
+        let limit = PhysicalAddress(PhysicalAddress.limit)
+        let bases = [nil, limit, Self.at(0x100000), nil, limit + 0x2000]
+        #expect(map.regions.map { map.tagBase(of: $0) } == bases)
+        #expect(Array(map.banks[..<5]) == map.regions)
+        #expect(map.banks[5...].map(\.start) == [limit, limit + 0x2000])
+        #expect(map.banks[5...].map(\.size) == [0x2000, 0x1000])
+        #expect(map.banks[5...].allSatisfy { $0.kind == .tagStorage })
+        #expect(map.end.rawValue == (1 << 40) + Self.block)
+    }
+
+    @Test("a reservation is pages of one region that is not tag storage")
+    func reservations() throws {
+        let regions = [
+            Self.region(0, 0x4000, .ordinary), Self.region(0x4000, 0x4000, .ordinary),
+            Self.storage(0x8000, 0x1000),
+        ]
+        func map(_ reserved: [(UInt64, UInt64)]) throws -> MemoryMap {
+            try MemoryMap(
+                regions: regions, reservations: reserved.map { .init(start: Self.at($0), size: $1) })
+        }
+        let sorted = try map([(0x5000, 0x3000), (0, 0x1000), (0x1000, 0x3000)])
+        #expect(sorted.reservations.map(\.start.rawValue) == [0, 0x1000, 0x5000])
+        for (error, reserved) in [
+            (.emptyRegion(Self.at(0x1000)), [(0x1000, 0)]),
+            (.misaligned(Self.at(0x800), size: 0x1000), [(0x800, 0x1000)]),
+            (.misaligned(Self.at(0), size: 0x800), [(0, 0x800)]),
+            (.overlap(Self.at(0x1000)), [(0, 0x2000), (0x1000, 0x1000)]),
+            (.reservedElsewhere(Self.at(0x3000), size: 0x2000), [(0x3000, 0x2000)]),
+            (.reservedElsewhere(Self.at(0x8000), size: 0x1000), [(0x8000, 0x1000)]),
+            (.reservedElsewhere(Self.at(0x9000), size: 0x1000), [(0x9000, 0x1000)]),
+            (.reservedElsewhere(Self.at(0x7000), size: UInt64.max - 0xfff), [(0x7000, UInt64.max - 0xfff)]),
+        ] as [(MemoryMapError, [(UInt64, UInt64)])] {
+            #expect(throws: error) { try map(reserved) }
+            #expect(!error.description.isEmpty)
+        }
     }
 
     @Test("memory may end at the last physical address")

@@ -24,6 +24,9 @@ import Testing
         World(
             name: "scattered memory", regions: TestMaps.scattered,
             hotPages: [0x1f000, 0x20000, 0x60000, 0x100000, 0x120000]),
+        World(
+            name: "hidden tags and ordinary memory", regions: TestMaps.hidden,
+            hotPages: [0x20000, 0x3f000, 0x40000, 0x7f000, 0x80000]),
     ]
 
     @Test("memory stays coherent, nothing hangs, nothing starves", arguments: worlds)

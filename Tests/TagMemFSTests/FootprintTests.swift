@@ -39,11 +39,12 @@ import Testing
         }
         switch (file, region.kind) {
         case (.mem, _): return .memory(address)
-        case (.view, .data): return .memory(address)
-        case (.view, .tagStorage): return .nothing(.notTaggable)
-        case (_, .data(let tagBase)):
-            return .memory(tagBase.rawValue + (address - region.start.rawValue) / 32)
-        case (_, .tagStorage): return .zero
+        case (.view, .data), (.view, .dataWithHiddenTags): return .memory(address)
+        case (.view, .tagStorage), (.view, .ordinary): return .nothing(.notTaggable)
+        case (_, .data), (_, .dataWithHiddenTags):
+            let tagBase = map.tagBase(of: region)?.rawValue ?? 0
+            return .memory(tagBase + (address - region.start.rawValue) / 32)
+        case (_, .tagStorage), (_, .ordinary): return .zero
         }
     }
 
@@ -117,7 +118,7 @@ import Testing
     }
 
     private func line(of address: PhysicalAddress, _ map: MemoryMap, _ table: LineTable) -> Int {
-        let region = map.regions.firstIndex { $0.contains(address) } ?? 0
+        let region = map.banks.firstIndex { $0.contains(address) } ?? 0
         return table.span(at: address, count: 1, inRegion: region).start
     }
 
@@ -128,8 +129,8 @@ import Testing
         let table = try LineTable(map: map)
         for line in 0..<table.lineCount {
             let (address, tagged) = table.location(of: line)
-            let isData = map.regions.contains { $0.contains(address) && $0.kind != .tagStorage }
-            var kinds: [AliasKind] = [.mem]
+            let isData = map.regions.contains { $0.contains(address) && $0.isMTECapable }
+            var kinds: [AliasKind] = address.rawValue < PhysicalAddress.limit ? [.mem] : []
             if isData { kinds.append(.view(AddressTag(truncating: 9))) }
             if tagged != nil { kinds += [.tags, .tagsHex] }
             for kind in kinds {

@@ -17,15 +17,15 @@ import Testing
 
     static func expectedLines(_ map: MemoryMap) -> [Line] {
         var lines: [Line] = []
-        for (index, region) in map.regions.enumerated() {
+        for (index, region) in map.banks.enumerated() {
             let isTagStorage = region.kind == .tagStorage
             let size: UInt64 = isTagStorage ? 128 : 4096
             for offset in stride(from: 0, to: region.size, by: Int(size)) {
                 let address = region.start.rawValue + offset
                 var companion: UInt64?
-                if case .data(let tagBase) = region.kind { companion = tagBase.rawValue + offset / 32 }
+                if let tagBase = map.tagBase(of: region) { companion = tagBase.rawValue + offset / 32 }
                 for other in map.regions {
-                    guard isTagStorage, case .data(let tagBase) = other.kind, tagBase.rawValue <= address,
+                    guard isTagStorage, let tagBase = map.tagBase(of: other), tagBase.rawValue <= address,
                         address < tagBase.rawValue + other.size / 32
                     else { continue }
                     companion = other.start.rawValue + (address - tagBase.rawValue) * 32
@@ -82,8 +82,8 @@ import Testing
         let expected = Self.expectedLines(map)
         try withSeed { generator in
             for _ in 0..<400 {
-                let index = Int.random(in: 0..<map.regions.count, using: &generator)
-                let region = map.regions[index]
+                let index = Int.random(in: 0..<map.banks.count, using: &generator)
+                let region = map.banks[index]
                 let offset = UInt64.random(in: 0..<region.size, using: &generator)
                 let wanted = [1, 2, 127, 128, 129, 4096, 4097, 20000, 1 << 20].randomElement(
                     using: &generator)

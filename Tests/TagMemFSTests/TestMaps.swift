@@ -30,7 +30,15 @@ enum TestMaps {
         storage(0x160000, pages: 6), storage(0x400000, pages: 3),
     ]
 
-    static let all: [[Region]] = [standard, crossed, scattered]
+    /// Two regions of data whose tags are hidden, one with addressable tags, and ordinary memory that touches both.
+    static let hidden: [Region] = [
+        Region(start: at(0x20000), size: block, kind: .dataWithHiddenTags),
+        Region(start: at(0x40000), size: 3 * Page.size, kind: .ordinary),
+        data(0x60000, blocks: 1, tags: 0xa0000),
+        Region(start: at(0x80000), size: block, kind: .dataWithHiddenTags), storage(0xa0000, pages: 1),
+    ]
+
+    static let all: [[Region]] = [standard, crossed, scattered, hidden]
 }
 
 func at(_ address: UInt64) -> PhysicalAddress { PhysicalAddress(address) }

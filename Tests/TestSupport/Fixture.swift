@@ -26,4 +26,6 @@ public func fixtureLines(_ name: String, beside source: String = #filePath) thro
 
 public struct FixtureError: Error {
     public let path: String
+
+    public init(path: String) { self.path = path }
 }

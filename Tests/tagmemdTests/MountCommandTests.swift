@@ -8,7 +8,7 @@ import Testing
     @Test("a mount point is enough") func shortest() throws {
         let command = try MountCommand.parse(["/mnt"])
         #expect(command.places == ["/mnt"])
-        #expect(command.size == nil && command.base == nil && command.options.isEmpty)
+        #expect(command.machine.size == nil && command.machine.base == nil && command.options.isEmpty)
         #expect(!command.foreground && !command.debug)
     }
 
@@ -23,8 +23,8 @@ import Testing
 
     @Test("sizes and addresses") func values() throws {
         let command = try MountCommand.parse(["--size", "64M", "--base=0x80000000", "/mnt"])
-        #expect(command.size == ByteCount(64 << 20))
-        #expect(command.base == ByteCount(0x8000_0000))
+        #expect(command.machine.size == ByteCount(64 << 20))
+        #expect(command.machine.base == ByteCount(0x8000_0000))
     }
 
     @Test(

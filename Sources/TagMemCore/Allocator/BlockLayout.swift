@@ -5,7 +5,8 @@
 ///              tags  | f | f+1 | …                   g pages each, from the region's tagBase
 /// ```
 ///
-/// Memory that is not MTE-capable and pages of tag storage that hold no tags are not the allocator's.
+/// Blocks that a reservation touches, memory whose tags are hidden, memory that is not MTE-capable and pages of tag
+/// storage that hold no tags are not the allocator's.
 public struct BlockLayout: Sendable, Equatable {
     struct Region: Sendable, Equatable {
         let firstBlock: Int
@@ -38,9 +39,14 @@ public struct BlockLayout: Sendable, Equatable {
             guard case .data(let tagBase) = region.kind else { continue }
             guard region.start.isAligned(to: page), region.size % blockBytes == 0, tagBase.isAligned(to: page)
             else { throw .partialBlock(region: region.start) }
-            let blocks = Int(region.size / blockBytes)
-            regions.append(Region(firstBlock: first, blocks: blocks, data: region.start, tags: tagBase))
-            first += blocks
+            for run in Self.unreservedBlocks(of: region, blockBytes: blockBytes, map.reservations) {
+                regions.append(
+                    Region(
+                        firstBlock: first, blocks: run.count,
+                        data: region.start + run.lowerBound * blockBytes,
+                        tags: tagBase + run.lowerBound * page * UInt64(blockSize)))
+                first += run.count
+            }
         }
         try self.init(geometry: geometry, pageSize: page, blocks: first, regions: regions)
     }

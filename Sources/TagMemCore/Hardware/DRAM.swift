@@ -8,7 +8,7 @@
 ///
 /// Backed by anonymous memory of this process that is committed as it is written; what was never written reads as
 /// zero and costs nothing. Tags are part of it: the tag byte of a data address is an ordinary byte of a region of
-/// tag storage.
+/// tag storage, or of a bank that the machine cannot address where tags are hidden.
 ///
 /// Thread safety: the bytes are as shared as DRAM is. Callers that need an order between accesses keep it themselves
 /// (in the file system: `CoherenceDirectory`).
@@ -19,7 +19,7 @@ public final class DRAM: @unchecked Sendable {
     public let map: MemoryMap
     private let banks: UnsafeMutableBufferPointer<Bank>
 
-    /// A region with the memory behind it.
+    /// A region, or the storage of hidden tags, with the memory behind it.
     @unsafe
     struct Bank {
         let start: UInt64
@@ -27,23 +27,23 @@ public final class DRAM: @unchecked Sendable {
         let bytes: UnsafeMutableRawPointer
         /// The tag byte of the region's first granules; nil where memory is not MTE-capable.
         let tags: UnsafeMutableRawPointer?
-        /// The physical address of that byte.
+        /// The address of that byte.
         let tagBase: UInt64
     }
 
     /// - Throws: `DRAMError` if this process cannot have that much address space.
     public init(map: MemoryMap) throws(DRAMError) {
         // `deinit` runs for an initializer that throws once everything is set: `banks` is set when nothing can fail.
-        let bases = unsafe try Self.reserve(map.regions)
+        let bases = unsafe try Self.reserve(map.banks)
         self.map = map
-        unsafe banks = .allocate(capacity: map.regions.count)
-        for (index, region) in map.regions.enumerated() {
+        unsafe banks = .allocate(capacity: map.banks.count)
+        for (index, region) in map.banks.enumerated() {
             var tags: UnsafeMutableRawPointer?
             var tagBase: UInt64 = 0
-            if case .data(let base) = region.kind,
-                let storage = map.regions.firstIndex(where: { $0.contains(base) })
+            if let base = map.tagBase(of: region),
+                let storage = map.banks.firstIndex(where: { $0.contains(base) })
             {
-                unsafe tags = unsafe bases[storage] + Int(base - map.regions[storage].start)
+                unsafe tags = unsafe bases[storage] + Int(base - map.banks[storage].start)
                 tagBase = base.rawValue
             }
             unsafe banks.initializeElement(
@@ -89,9 +89,10 @@ public final class DRAM: @unchecked Sendable {
         public let address: PhysicalAddress
         /// Bytes, at least 1.
         public let count: Int
-        /// The physical address of the tag byte of `address`; nil where memory is not MTE-capable.
+        /// The address of the tag byte of `address`; nil where memory is not MTE-capable. Where tags are hidden it is
+        /// none of the machine's (see `MemoryMap.tagBase(of:)`).
         public let tagAddress: PhysicalAddress?
-        /// Index into `map.regions`.
+        /// Index into `map.banks`; of memory that the machine can address, also into `map.regions`.
         public let region: Int
     }
 
@@ -100,6 +101,12 @@ public final class DRAM: @unchecked Sendable {
     /// Linear in the number of regions, which is small.
     @inline(__always)
     public func run(at address: PhysicalAddress, limit: Int) -> Run? {
+        address.rawValue < PhysicalAddress.limit ? bankRun(at: address, limit: limit) : nil
+    }
+
+    /// The same for any memory of the model: a `Run.tagAddress`, too, where tags are hidden from the machine.
+    @inline(__always)
+    public func bankRun(at address: PhysicalAddress, limit: Int) -> Run? {
         guard let index = bank(of: address) else { return nil }
         // SAFETY: `bank(of:)` gives indices of `banks`.
         let bank = unsafe banks[index]

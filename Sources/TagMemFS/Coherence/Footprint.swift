@@ -122,7 +122,7 @@ extension MemoryObject {
             let bytes = run.count / Int(scale)
             if let tags = run.tagAddress {
                 footprint.append(.memory(tags, count: bytes))
-                guard let region = dram.map.regions.firstIndex(where: { $0.contains(tags) }) else {
+                guard let region = dram.map.banks.firstIndex(where: { $0.contains(tags) }) else {
                     preconditionFailure("tags at \(tags) outside of the memory map")
                 }
                 table.appendSpans(of: tags, count: bytes, inRegion: region, to: &footprint.spans)

@@ -49,14 +49,14 @@ final class LineTable: @unchecked Sendable {
     init(map: MemoryMap) throws(DRAMError) {
         var regions: [RegionLines] = []
         var next = 0
-        for region in map.regions {
+        for region in map.banks {
             let lineSize = region.kind == .tagStorage ? Page.tagBytes : Page.size
             let lines = RegionLines(region: region, firstLine: next, lineSize: lineSize)
             regions.append(lines)
             next += lines.lineCount
         }
         for index in regions.indices {
-            guard case .data(let tagBase) = regions[index].region.kind,
+            guard let tagBase = map.tagBase(of: regions[index].region),
                 let storage = regions.firstIndex(where: { $0.region.contains(tagBase) })
             else { continue }
             let count = regions[index].lineCount

@@ -19,8 +19,8 @@ extension MemoryFile {
             let length = min(footprint.pieces[index].count, bytes.count - position)
             defer { position += length }
             guard case .memory(let address, _) = footprint.pieces[index],
-                let run = dram.run(at: address, limit: length),
-                dram.map.regions[run.region].kind == .tagStorage
+                let run = dram.bankRun(at: address, limit: length),
+                dram.map.banks[run.region].kind == .tagStorage
             else { continue }
             for offset in stride(from: 0, to: length, by: step) {
                 let part = address + UInt64(offset)

@@ -34,7 +34,7 @@ struct Statistics {
         let tagPages = layout.blocks * allocator.geometry.tagPages
         return [
             Amount(
-                name: "MemTotal", bytes: map.dataSize + map.tagStorageSize,
+                name: "MemTotal", bytes: map.memorySize,
                 help: "All memory, tag storage included"),
             Amount(name: "DataTotal", bytes: map.dataSize, help: "Data memory"),
             Amount(name: "TagStorageTotal", bytes: map.tagStorageSize, help: "Tag storage"),

@@ -51,6 +51,34 @@ import Testing
         }
     }
 
+    @Test("blocks that a reservation touches are left out, and memory without addressable tags")
+    func leftOut() throws {
+        let block = MemoryMap.dataBytesPerBlock
+        let at = { PhysicalAddress($0 * block) }
+        let map = try MemoryMap(
+            regions: [
+                .init(start: at(0), size: 8 * block, kind: .data(tagBase: at(20))),
+                .init(start: at(8), size: block, kind: .dataWithHiddenTags),
+                .init(start: at(9), size: block, kind: .ordinary),
+                .init(start: at(10), size: 2 * block, kind: .data(tagBase: at(20) + 0x8000)),
+                .init(start: at(20), size: block, kind: .tagStorage),
+            ],
+            reservations: [
+                .init(start: at(1) + 0x1000, size: 0x1000), .init(start: at(1) + 0x4000, size: 0x1000),
+                .init(start: at(3) + (block - 0x1000), size: 0x2000), .init(start: at(8), size: 0x1000),
+                .init(start: at(11), size: block),
+            ])
+        let layout = try BlockLayout(map: map)
+        let blocks = (0..<layout.blocks).map { BlockIndex(UInt32($0)) }
+        let kept: [UInt64] = [0, 2, 5, 6, 7, 10]
+        #expect(blocks.map { layout.address(of: $0) } == kept.map { at($0) })
+        let tagPages = kept.map { at(20) + ($0 < 8 ? $0 : $0 - 2) * 0x1000 }
+        #expect(blocks.map { layout.tagPageAddress(of: $0) } == tagPages)
+        for address in [at(1), at(3), at(4), at(8), at(9), at(11), at(20) + 0x1000] {
+            #expect(layout.frame(at: address) == nil)
+        }
+    }
+
     @Test("what cannot be laid out is refused")
     func errors() throws {
         let map = try MemoryMap(base: PhysicalAddress(0x2_0000), size: 3 << 17)

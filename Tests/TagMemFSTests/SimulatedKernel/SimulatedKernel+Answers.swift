@@ -150,8 +150,8 @@ extension SimulatedKernel {
     private func changedDataLines(_ bytes: [UInt8], _ footprint: Footprint, from start: Int) -> [Int] {
         var changed: [Int] = []
         forEachPiece(of: footprint, start..<start + bytes.count) { address, position, count in
-            guard let run = dram.run(at: address, limit: count),
-                dram.map.regions[run.region].kind == .tagStorage
+            guard let run = dram.bankRun(at: address, limit: count),
+                dram.map.banks[run.region].kind == .tagStorage
             else { return }
             var done = 0
             while done < count {

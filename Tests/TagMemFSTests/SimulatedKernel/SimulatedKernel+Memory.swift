@@ -59,8 +59,8 @@ extension SimulatedKernel {
     }
 
     func place(of address: PhysicalAddress) -> (region: Int, offset: Int) {
-        let region = dram.map.regions.firstIndex { $0.contains(address) } ?? 0
-        return (region, Int(address - dram.map.regions[region].start))
+        let region = dram.map.banks.firstIndex { $0.contains(address) } ?? 0
+        return (region, Int(address - dram.map.banks[region].start))
     }
 
     // MARK: Checks

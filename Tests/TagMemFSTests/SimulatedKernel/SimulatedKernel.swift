@@ -86,7 +86,7 @@ final class SimulatedKernel: @unchecked Sendable {
         maximumRequests = Int.random(in: 2...12, using: &generator)
         weights = (0..<Action.allCases.count).map { _ in Int.random(in: 0...10, using: &generator) }
         cachingPage = Array(repeating: -1, count: directory.table.lineCount)
-        model = dram.map.regions.map { Array(repeating: 0, count: Int($0.size)) }
+        model = dram.map.banks.map { Array(repeating: 0, count: Int($0.size)) }
         var runs: [Range<UInt64>] = []
         for page in hotPages {
             if let last = runs.last, last.upperBound == page {
@@ -109,7 +109,8 @@ final class SimulatedKernel: @unchecked Sendable {
             for tag in Self.tags { addPage(.view(AddressTag(truncating: UInt64(tag))), page) }
             addPage(.tags, Page.start(page / 32))
             addPage(.tagsHex, Page.start(page / 16))
-            if let tags = dram.run(at: at(page), limit: 1)?.tagAddress {
+            if let tags = dram.run(at: at(page), limit: 1)?.tagAddress, tags.rawValue < PhysicalAddress.limit
+            {
                 addPage(.mem, Page.start(tags.rawValue))
             }
         }
@@ -131,6 +132,8 @@ final class SimulatedKernel: @unchecked Sendable {
         let footprint = physical.footprint(
             of: kind, at: offset, count: Int(Page.size), table: directory.table)
         let lines = footprint.spans.indices.flatMap { Array(footprint.spans[$0].lines) }
+        // Views and tags of ordinary memory show none of it.
+        guard !lines.isEmpty else { return }
         pageIndices[key] = pages.count
         pages.append(CachePage(kind: kind, offset: offset, footprint: footprint, lines: lines))
     }

@@ -1,0 +1,45 @@
+import Glibc
+
+/// The bytes of one of the host's files, one more than `limit` at most.
+func readFile(_ path: String, limit: Int) throws -> [UInt8] {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw Failure("\(path): \(lastError())") }
+    defer { close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: limit + 1)
+    var used = 0
+    while used < bytes.count {
+        // SAFETY: `read` writes at most the bytes of the slice.
+        let count = unsafe bytes[used...].withUnsafeMutableBytes {
+            unsafe read(descriptor, $0.baseAddress, $0.count)
+        }
+        if count < 0, errno == EINTR { continue }
+        guard count >= 0 else { throw Failure("\(path): \(lastError())") }
+        if count == 0 { break }
+        used += count
+    }
+    return Array(bytes[..<used])
+}
+
+/// Makes the host's file, or stdout, hold these bytes.
+func writeFile(_ path: String?, _ bytes: [UInt8]) throws {
+    let name = path ?? "stdout"
+    var descriptor = STDOUT_FILENO
+    if let path {
+        descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw Failure("\(path): \(lastError())") }
+    }
+    var done = 0
+    while done < bytes.count {
+        // SAFETY: `write` reads at most the bytes of the slice.
+        let count = unsafe bytes[done...].withUnsafeBytes {
+            unsafe write(descriptor, $0.baseAddress, $0.count)
+        }
+        if count < 0, errno == EINTR { continue }
+        guard count >= 0 else { throw Failure("\(name): \(lastError())") }
+        done += count
+    }
+    // A full disk may show only here.
+    guard path == nil || close(descriptor) == 0 else { throw Failure("\(name): \(lastError())") }
+}
+
+private func lastError() -> String { unsafe String(cString: strerror(errno)) }
