@@ -37,7 +37,7 @@ let package = Package(
         .target(
             name: "TagMemFS",
             dependencies: [
-                "TagMemCore", "CFuse", "SVGDrawing",
+                "TagMemCore", "TagMemDeviceTree", "CFuse", "SVGDrawing",
                 .product(name: "DequeModule", package: "swift-collections"),
             ],
             swiftSettings: strict),
@@ -67,7 +67,8 @@ let package = Package(
             name: "TagMemDeviceTreeTests", dependencies: ["TagMemDeviceTree", "TagMemCore", "TestSupport"],
             exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
-            name: "TagMemFSTests", dependencies: ["TagMemFS", "TagMemCore", "TestSupport"],
+            name: "TagMemFSTests",
+            dependencies: ["TagMemFS", "TagMemCore", "TagMemDeviceTree", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "SVGDrawingTests", dependencies: ["SVGDrawing", "TestSupport"], swiftSettings: strict),

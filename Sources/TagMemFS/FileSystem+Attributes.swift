@@ -8,7 +8,7 @@ extension FileSystem {
 
     /// How long the kernel may keep attributes, in seconds: as long as only it changes them.
     func attributeTimeout(of node: NodeID) -> Double {
-        node.role == .faults || node.object > physical.number ? 0 : Self.forever
+        node.role == .faults || tree.entry(node.object) != nil ? 0 : Self.forever
     }
 
     func attributes(of node: NodeID) throws(FileError) -> stat {
@@ -19,9 +19,8 @@ extension FileSystem {
         result.st_blksize = blksize_t(Page.size)
         result.st_nlink = links(to: role, entry)
         let changed = overrides.withLock { $0[node.object]?[role] }
-        let type = role.isDirectory ? cfuse_S_IFDIR : cfuse_S_IFREG
         let permissions = role == .object ? entry?.permissions : nil
-        result.st_mode = type | (changed?.permissions ?? permissions ?? role.defaultPermissions)
+        result.st_mode = role.type | (changed?.permissions ?? permissions ?? role.defaultPermissions)
         result.st_uid = changed?.user ?? entry?.user ?? owner.user
         result.st_gid = changed?.group ?? entry?.group ?? owner.group
         let created = entry?.created ?? mountTime
@@ -37,10 +36,11 @@ extension FileSystem {
     private func links(to role: Role, _ entry: ObjectTree.Entry?) -> nlink_t {
         if entry?.isRemoved == true { return 0 }
         switch role {
-        case .root: return 6
+        case .root: return 7
         case .objects(let use): return 2 + nlink_t(tree.count(in: use))
         case .object: return entry?.use == .untagged ? 2 : 3
-        case .viewsDirectory, .controlDirectory: return 2
+        case .firmware: return 3
+        case .viewsDirectory, .controlDirectory, .deviceNode: return 2
         default: return 1
         }
     }
@@ -54,9 +54,12 @@ extension FileSystem {
         case .blocks:
             let size = UInt64(BlocksFile.lineLength * directory.pages.layout.blocks)
             return (size, 0)
+        case .flattenedTree: return (UInt64(firmware.blob.count), 0)
+        case .deviceProperty: return (UInt64(firmware.entry(node)?.value?.count ?? 0), 0)
+        case .deviceTreeLink: return (1, 0)
         default: break
         }
-        guard node.object != 0 else { return (0, 0) }
+        guard node.object != 0, role != .deviceNode else { return (0, 0) }
         guard let aliases = aliases(of: node) else { throw .notFound }
         let kind: AliasKind? =
             switch role {

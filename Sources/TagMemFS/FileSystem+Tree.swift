@@ -10,6 +10,7 @@ extension FileSystem {
     private static let rootFiles: [(name: String, role: Role)] = [
         ("blocks", .blocks), ("control", .controlDirectory), ("faults", .faults),
         ("faults_pipe", .faultsPipe),
+        ("firmware", .firmware),
         ("map.svg", .map), ("meminfo", .meminfo), ("metrics", .metrics), ("phys", .object),
         ("tagged", .objects(.tagged)), ("untagged", .objects(.untagged)), ("vmstat", .vmstat),
     ]
@@ -31,6 +32,11 @@ extension FileSystem {
                 .sorted { $0.name < $1.name }
         case .objects:
             return []
+        case .firmware:
+            return [("devicetree", firmware.root), ("fdt", NodeID(object: 0, role: .flattenedTree))]
+        case .deviceNode:
+            guard firmware.entry(node) != nil else { throw .notFound }
+            return firmware.children(of: node)
         case .object:
             guard let use = use(of: node) else { throw .notFound }
             var files = use == .untagged ? [("mem", .mem)] : Self.taggedFiles
@@ -54,6 +60,7 @@ extension FileSystem {
         guard let role = node.role else { return false }
         guard node.object != 0 else { return true }
         switch role {
+        case .deviceNode, .deviceProperty: return firmware.entry(node) != nil
         case .object, .mem: return use(of: node) != nil
         case .pages: return node.object != physical.number && use(of: node) != nil
         default: return use(of: node) == .tagged
@@ -84,6 +91,7 @@ extension FileSystem {
         case .viewsDirectory: return NodeID(object: node.object, role: .object)
         case .object where node.object != physical.number:
             return use(of: node).map { NodeID(object: 0, role: .objects($0)) } ?? .root
+        case .deviceNode: return firmware.parent(of: node)
         default: return .root
         }
     }
@@ -94,6 +102,7 @@ extension FileSystem {
             guard let number = tree.number(of: name, in: use) else { throw .notFound }
             return NodeID(object: number, role: .object)
         }
+        if let link = firmware.link(name, in: parent) { return link }
         guard let child = try fixedChildren(of: parent).first(where: { $0.name == name }) else {
             throw .notFound
         }

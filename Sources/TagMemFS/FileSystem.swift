@@ -1,6 +1,7 @@
 import CFuse
 import Glibc
 import TagMemCore
+import TagMemDeviceTree
 
 /// The mounted device: its memory, its tree of files, and what they share.
 ///
@@ -17,6 +18,7 @@ final class FileSystem: @unchecked Sendable {
     let physical: ObjectAliases
     let tree = ObjectTree()
     let memory: ObjectMemory
+    let firmware: FirmwareTree
 
     /// Whether memory files can be read byte by byte and mapped at the same time. Set before requests are served.
     var mapsDirectFiles = true
@@ -35,7 +37,8 @@ final class FileSystem: @unchecked Sendable {
     }
 
     /// - Throws: `DRAMError` or `AllocatorError` if the process cannot have the address space.
-    init(map: MemoryMap, layout: BlockLayout) throws {
+    init(map: MemoryMap, layout: BlockLayout, deviceTree: DeviceTree) throws {
+        firmware = FirmwareTree(deviceTree)
         dram = try DRAM(map: map)
         faultLog = FaultLog(counters: counters)
         physical = ObjectAliases(object: MemoryObject(physical: dram), number: 1)
@@ -76,6 +79,11 @@ final class FileSystem: @unchecked Sendable {
         case .meminfo, .vmstat, .metrics, .map, .faults, .faultsPipe, .blocks:
             if isWritable { throw .accessDenied }
             return statisticsFile(node, role)
+        case .flattenedTree, .deviceProperty:
+            if isWritable { throw .accessDenied }
+            return BytesFile(
+                node: node, role == .flattenedTree ? firmware.blob : firmware.entry(node)?.value ?? [])
+        case .deviceTreeLink: throw .invalid
         case .knob(let knob):
             return KnobFile(self, node: node, knob)
         default:

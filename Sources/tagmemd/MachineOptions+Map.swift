@@ -12,11 +12,31 @@ extension MachineOptions {
         if let deviceTreeFile { return try map(ofFile: deviceTreeFile) }
         if let machine {
             let size = wholeBlocks((memory ?? VirtMachine.defaultSize).bytes)
-            return try VirtMachine(machine).map(ram: size)
+            return try VirtMachine(machine).map(ram: size).withBlockSize(blockBytes)
         }
         let size = wholeBlocks((size ?? otherSize ?? Self.defaultSize).value)
         let base = base ?? otherBase ?? Self.defaultBase
-        return try MemoryMap(base: PhysicalAddress(base.value), size: size)
+        return try MemoryMap(base: PhysicalAddress(base.value), size: size).withBlockSize(blockBytes)
+    }
+
+    /// Bytes of an emulated page.
+    private var pageBytes: UInt64 { pageSize?.value ?? Page.size }
+
+    /// Bytes of the Tag Pages that are reserved together, where the options say so and not a device tree.
+    private var blockBytes: UInt64 { UInt64(blockSize ?? 1) * pageBytes }
+
+    /// The pages and Tag Blocks of the machine's memory.
+    func makeLayout(of map: MemoryMap) throws -> BlockLayout {
+        let sizes = map.regions.filter { $0.kind == .tagStorage }.map(\.blockSize)
+        let largest = max(pageBytes, sizes.max() ?? 0)
+        for size in sizes where largest % size != 0 {
+            throw Failure("tag storage in blocks of \(size) and of \(largest) bytes cannot be used together")
+        }
+        guard largest % pageBytes == 0, largest / pageBytes <= 64 else {
+            throw Failure(
+                "blocks of \(largest) bytes of tag storage are not 1 to 64 pages of \(pageBytes) bytes")
+        }
+        return try BlockLayout(map: map, pageSize: Int(pageBytes), blockSize: Int(largest / pageBytes))
     }
 
     /// The tree that shows this machine.
@@ -36,11 +56,11 @@ extension MachineOptions {
     }
 
     private func wholeBlocks(_ size: UInt64) -> UInt64 {
-        let block = MemoryMap.dataBytesPerBlock
+        let block = blockBytes * TagGranule.bytesPerTagByte
         // What is too large is for the map to say.
         guard size % block != 0, size <= PhysicalAddress.limit else { return size }
         let rounded = (size / block + 1) * block
-        warn("size \(size) is rounded up to \(rounded), whole Tag Blocks of 128 KiB")
+        warn("size \(size) is rounded up to \(rounded), whole Tag Blocks of \(block >> 10) KiB")
         return rounded
     }
 }

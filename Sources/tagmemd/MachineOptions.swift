@@ -39,6 +39,18 @@ struct MachineOptions: ParsableArguments {
             valueName: "dialect"))
     var dialect: DeviceTreeDialect?
 
+    @Option(
+        name: .customLong("page-size"),
+        help: ArgumentHelp("The emulated page: 4K (default), 16K or 64K.", valueName: "size"))
+    var pageSize: ByteCount?
+
+    @Option(
+        name: .customLong("block-size"),
+        help: ArgumentHelp(
+            "Tag Pages that are reserved together, with 32 times as many Data Pages (default: 1).",
+            valueName: "pages"))
+    var blockSize: Int?
+
     static let defaultSize = ByteCount(1 << 30)
     static let defaultBase = ByteCount(0x4000_0000)
 
@@ -63,7 +75,16 @@ struct MachineOptions: ParsableArguments {
         if size?.value == 0 || memory?.bytes == 0 {
             throw ValidationError("a device of size 0 makes no sense")
         }
+        if deviceTreeFile != nil, blockSize != nil {
+            throw ValidationError("--dtb describes the machine: --block-size cannot be given, too")
+        }
         if let machine { _ = try VirtMachine(machine) }
+        if let pageSize, ![4096, 16384, 65536].contains(pageSize.value) {
+            throw ValidationError("a page of \(pageSize.value) bytes is none of 4K, 16K and 64K")
+        }
+        if let blockSize, !(1...64).contains(blockSize) {
+            throw ValidationError("a block size of \(blockSize) pages is not between 1 and 64")
+        }
     }
 }
 

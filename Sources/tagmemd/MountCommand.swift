@@ -60,7 +60,8 @@ struct MountCommand: ParsableCommand {
     func run() throws {
         let mountOptions = try MountOptions(options)
         let map = try machine.makeMap(size: mountOptions.size, base: mountOptions.base)
-        _ = try machine.makeDeviceTree(of: map)
+        let layout = try machine.makeLayout(of: map)
+        let deviceTree = try machine.makeDeviceTree(of: map)
         let mountpoint = try Mountpoint(places[places.count - 1])
         var configuration = Session.Configuration(mountpoint: mountpoint.path)
         if places.count == 2 { configuration.source = places[0] }
@@ -76,7 +77,7 @@ struct MountCommand: ParsableCommand {
             }
             background = descriptor
         }
-        let session = try Session(map: map, layout: BlockLayout(map: map), configuration)
+        let session = try Session(map: map, layout: layout, deviceTree: deviceTree, configuration)
         try session.run {
             guard let background else { return }
             logToSystemLog()

@@ -1,6 +1,7 @@
 import CFuse
 import Glibc
 import TagMemCore
+import TagMemDeviceTree
 import Testing
 
 @testable import TagMemFS
@@ -116,7 +117,8 @@ import Testing
 
     init() throws {
         let map = try MemoryMap(regions: TestMaps.standard)
-        fileSystem = try FileSystem(map: map, layout: BlockLayout(map: map))
+        fileSystem = try FileSystem(
+            map: map, layout: BlockLayout(map: map), deviceTree: DeviceTree(describing: map, in: .proposal))
     }
 
     private func node(_ path: String) throws -> NodeID {

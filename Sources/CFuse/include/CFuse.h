@@ -18,6 +18,7 @@
 
 static const uint32_t cfuse_S_IFREG = S_IFREG;
 static const uint32_t cfuse_S_IFDIR = S_IFDIR;
+static const uint32_t cfuse_S_IFLNK = S_IFLNK;
 static const int cfuse_SEEK_DATA = 3; // <unistd.h> has it for _GNU_SOURCE only
 static const int cfuse_FALLOC_FL_KEEP_SIZE = FALLOC_FL_KEEP_SIZE;
 static const int cfuse_FALLOC_FL_PUNCH_HOLE = FALLOC_FL_PUNCH_HOLE;

@@ -111,6 +111,16 @@ public struct MemoryMap: Sendable, Equatable {
         ])
     }
 
+    /// The same memory with tag storage in blocks of `size` bytes.
+    public func withBlockSize(_ size: UInt64) throws(MemoryMapError) -> MemoryMap {
+        try MemoryMap(
+            regions: regions.map {
+                Region(
+                    start: $0.start, size: $0.size, kind: $0.kind, numaNode: $0.numaNode,
+                    blockSize: $0.kind == .tagStorage ? size : $0.blockSize)
+            }, reservations: reservations)
+    }
+
     /// The data that one Tag Page serves: 32 pages.
     public static let dataBytesPerBlock = Page.size * TagGranule.bytesPerTagByte
 

@@ -8,8 +8,11 @@ class TableFile: OpenFile, @unchecked Sendable {
     /// Bytes of a line, with its newline.
     var lineLength: Int { 1 }
 
-    /// Appends lines from `first` on, `limit` at most and those that there are.
-    func appendLines(from first: Int, limit: Int, to text: inout [UInt8]) {}
+    /// Lines that there are now.
+    var lineCount: Int { 0 }
+
+    /// Appends lines; fewer, if there are fewer by now.
+    func appendLines(_ lines: Range<Int>, to text: inout [UInt8]) {}
 
     override func read(
         _ reply: consuming Reply, at offset: UInt64, size: Int, isFill: Bool, isNonblocking: Bool
@@ -21,11 +24,11 @@ class TableFile: OpenFile, @unchecked Sendable {
         let skipped = offset % length
         var text: [UInt8] = []
         text.reserveCapacity(size + skipped + length)
-        while text.count < size + skipped {
+        let end = lineCount
+        while text.count < size + skipped, line < end {
+            let wanted = min(Self.linesAtOnce, (size + skipped - text.count) / length + 1, end - line)
             let before = text.count
-            appendLines(
-                from: line, limit: min(Self.linesAtOnce, (size + skipped - text.count) / length + 1),
-                to: &text)
+            appendLines(line..<line + wanted, to: &text)
             if text.count == before { break }
             line += (text.count - before) / length
         }
@@ -78,11 +81,11 @@ final class BlocksFile: TableFile, @unchecked Sendable {
 
     override var lineLength: Int { Self.lineLength }
 
-    override func appendLines(from first: Int, limit: Int, to text: inout [UInt8]) {
+    override var lineCount: Int { directory.pages.layout.blocks }
+
+    override func appendLines(_ lines: Range<Int>, to text: inout [UInt8]) {
         let infos = directory.withPages { pages in
-            (first..<min(first + limit, pages.layout.blocks)).map {
-                pages.allocator.info(of: BlockIndex(UInt32($0)))
-            }
+            lines.map { pages.allocator.info(of: BlockIndex(UInt32($0))) }
         }
         for info in infos {
             text.append(Int(info.index.rawValue), width: 8)
@@ -126,9 +129,11 @@ final class PagesFile: TableFile, @unchecked Sendable {
 
     override var lineLength: Int { 10 + 1 + 13 + 1 + 15 + 1 + 6 + 1 }
 
-    override func appendLines(from first: Int, limit: Int, to text: inout [UInt8]) {
+    override var lineCount: Int { directory.withPages { _ in aliases.object.sizeInPages } }
+
+    override func appendLines(_ lines: Range<Int>, to text: inout [UInt8]) {
         let rows: [(PhysicalAddress, isPinned: Bool)?] = directory.withPages { pages in
-            (first..<max(first, min(first + limit, aliases.object.sizeInPages))).map { index in
+            lines.map { index in
                 aliases.object.pages[index].map {
                     (pages.layout.address(of: $0), pages.allocator.page(at: $0)?.isPinned ?? false)
                 }
@@ -136,7 +141,7 @@ final class PagesFile: TableFile, @unchecked Sendable {
         }
         let pageSize = directory.pages.layout.pageSize
         for (index, row) in rows.enumerated() {
-            text.append(first + index, width: 10)
+            text.append(lines.lowerBound + index, width: 10)
             text.appendBlank()
             if let (address, isPinned) = row {
                 text.append(Int(address.rawValue / pageSize), width: 13)

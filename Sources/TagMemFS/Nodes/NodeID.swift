@@ -1,3 +1,4 @@
+import CFuse
 import TagMemCore
 
 /// What a file of the tree is. Raw values are the low byte of node numbers.
@@ -6,6 +7,8 @@ enum Role: RawRepresentable, Hashable {
     case root, meminfo, vmstat, faults, faultsPipe, blocks, metrics, map
     case controlDirectory
     case knob(Knob)
+    /// `firmware`, `firmware/fdt`, and the nodes and properties of the device tree.
+    case firmware, flattenedTree, deviceNode, deviceProperty, deviceTreeLink
     /// `tagged` and `untagged`: their directories are made by users.
     case objects(PageUse)
     // A memory object's directory and files.
@@ -28,6 +31,11 @@ enum Role: RawRepresentable, Hashable {
         case 0x09: self = .controlDirectory
         case 0x0a: self = .objects(.untagged)
         case 0x0b: self = .objects(.tagged)
+        case 0x0c: self = .firmware
+        case 0x0d: self = .flattenedTree
+        case 0x30: self = .deviceNode
+        case 0x31: self = .deviceProperty
+        case 0x32: self = .deviceTreeLink
         case 0x20: self = .object
         case 0x21: self = .mem
         case 0x22: self = .checked
@@ -58,6 +66,11 @@ enum Role: RawRepresentable, Hashable {
         case .controlDirectory: 0x09
         case .objects(.untagged): 0x0a
         case .objects(.tagged): 0x0b
+        case .firmware: 0x0c
+        case .flattenedTree: 0x0d
+        case .deviceNode: 0x30
+        case .deviceProperty: 0x31
+        case .deviceTreeLink: 0x32
         case .object: 0x20
         case .mem: 0x21
         case .checked: 0x22
@@ -74,16 +87,24 @@ enum Role: RawRepresentable, Hashable {
 
     var isDirectory: Bool {
         switch self {
-        case .root, .controlDirectory, .objects, .object, .viewsDirectory: true
+        case .root, .controlDirectory, .objects, .object, .viewsDirectory, .firmware, .deviceNode: true
         default: false
         }
+    }
+
+    /// S_IFDIR and so on.
+    var type: UInt32 {
+        if isDirectory { return cfuse_S_IFDIR }
+        return self == .deviceTreeLink ? cfuse_S_IFLNK : cfuse_S_IFREG
     }
 
     /// The mode bits a node has until someone changes them: the operating system's side is its owner's alone.
     var defaultPermissions: UInt32 {
         switch self {
-        case .root, .object, .objects, .viewsDirectory, .controlDirectory: 0o755
-        case .meminfo, .vmstat, .faults, .blocks, .metrics, .map, .pages: 0o444
+        case .root, .object, .objects, .viewsDirectory, .controlDirectory, .firmware, .deviceNode: 0o755
+        case .meminfo, .vmstat, .faults, .blocks, .metrics, .map, .pages, .deviceProperty: 0o444
+        case .flattenedTree: 0o400
+        case .deviceTreeLink: 0o777
         case .mem, .tags, .tagsHex: 0o600
         case .faultsPipe: 0o400
         case .checked, .view: 0o666

@@ -75,6 +75,12 @@ private func addTreeOperations(_ operations: inout fuse_lowlevel_ops) {
             reply.error(error)
         }
     }
+    unsafe operations.readlink = { request, _ in
+        guard let request = unsafe request else { return }
+        _ = unsafe fileSystem(request)
+        // There is one link: the device tree's root, to itself.
+        unsafe Reply(request).link(".")
+    }
     unsafe operations.statfs = { request, node in
         guard let request = unsafe request else { return }
         let statistics = unsafe fileSystem(request).statistics(at: NodeID(rawValue: node))

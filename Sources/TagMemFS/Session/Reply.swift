@@ -69,6 +69,12 @@ struct Reply: ~Copyable, @unchecked Sendable {
         discard self
     }
 
+    /// Where a link leads.
+    consuming func link(_ target: String) {
+        unsafe fuse_reply_readlink(request, target)
+        discard self
+    }
+
     consuming func attributes(_ attributes: stat, timeout: Double) {
         var attributes = attributes
         unsafe fuse_reply_attr(request, &attributes, timeout)
@@ -106,7 +112,7 @@ struct Reply: ~Copyable, @unchecked Sendable {
         for (name, node, cookie) in entries {
             var attributes = stat()
             attributes.st_ino = ino_t(node.rawValue)
-            attributes.st_mode = node.role?.isDirectory ?? false ? cfuse_S_IFDIR : cfuse_S_IFREG
+            attributes.st_mode = node.role?.type ?? cfuse_S_IFREG
             let room = buffer.count - used
             let needed = unsafe buffer.withUnsafeMutableBufferPointer {
                 unsafe fuse_add_direntry(

@@ -1,6 +1,7 @@
 import CFuse
 import Glibc
 public import TagMemCore
+public import TagMemDeviceTree
 
 /// A mounted file system and the threads that serve it.
 @safe
@@ -28,8 +29,10 @@ public final class Session: @unchecked Sendable {
     static let type = "tagmemd"
 
     /// - Throws: `DRAMError` or `AllocatorError`.
-    public init(map: MemoryMap, layout: BlockLayout, _ configuration: Configuration) throws {
-        fileSystem = try FileSystem(map: map, layout: layout)
+    public init(
+        map: MemoryMap, layout: BlockLayout, deviceTree: DeviceTree, _ configuration: Configuration
+    ) throws {
+        fileSystem = try FileSystem(map: map, layout: layout, deviceTree: deviceTree)
         self.configuration = configuration
     }
 
