@@ -8,6 +8,8 @@ final class Device: @unchecked Sendable {
     struct Options {
         /// Of the data memory, as on the command line.
         var size = "2M"
+        /// Which machine it is, instead of its size: `Map` then says nothing.
+        var machine: [String] = []
         /// After `-o`.
         var mountOptions: [String] = []
         /// How long the test may use the device, in seconds; then the daemon is killed, which ends all requests.
@@ -31,7 +33,8 @@ final class Device: @unchecked Sendable {
         let unit = try #require(options.size.last.flatMap { units[$0] })
         map = Map(size: try #require(UInt64(options.size.dropLast())) * unit)
         mountpoint = try makeTemporaryDirectory()
-        var arguments = ["-f", "--size", options.size, mountpoint]
+        let machine = options.machine.isEmpty ? ["--size", options.size] : options.machine
+        var arguments = ["-f"] + machine + [mountpoint]
         if !options.mountOptions.isEmpty { arguments += ["-o", options.mountOptions.joined(separator: ",")] }
         daemon = try Program(daemonProgram, arguments)
     }
