@@ -9,6 +9,8 @@ public struct BlockGeometry: Sendable, Equatable {
     public let tagPages: Int
     /// The position's bits in a frame.
     let frameShift: UInt32
+    /// Lists tell blocks apart by pages in units of `1 << levelShift`: one page, where a block has fewer than 64.
+    let levelShift: Int
 
     /// The largest block: a block size of 64 pages.
     public static let maximumPages = 33 * 64
@@ -19,6 +21,7 @@ public struct BlockGeometry: Sendable, Equatable {
         self.dataPages = dataPages
         self.tagPages = tagPages
         frameShift = UInt32(Int.bitWidth - (dataPages + tagPages - 1).leadingZeroBitCount)
+        levelShift = max(0, Int.bitWidth - ((dataPages + tagPages) / 2).leadingZeroBitCount - 5)
     }
 
     /// The machine's Tag Block with a block size of `pages` pages.
@@ -27,9 +30,9 @@ public struct BlockGeometry: Sendable, Equatable {
     }
 
     /// *d + g*: pages a block.
-    public var pages: Int { dataPages + tagPages }
+    public var pages: Int { dataPages &+ tagPages }
 
-    /// Words of a block's bitmap of used pages.
+    /// Words of a bitmap of a block's pages.
     var maskWords: Int { (pages + 63) / 64 }
 
     /// Blocks that `tagged` pages need at least: ceil(t / d).

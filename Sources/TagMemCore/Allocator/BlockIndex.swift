@@ -11,5 +11,6 @@ public struct BlockIndex: RawRepresentable, Hashable, Comparable, Sendable {
     @inlinable
     public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 
+    @inline(__always)
     var offset: Int { Int(rawValue) }
 }

@@ -24,10 +24,10 @@ extension PageAllocator {
         return BlockInfo(
             index: block, address: layout.address(of: block),
             tagPageAddress: layout.tagPageAddress(of: block),
-            state: record.state, taggedPages: Int(record.tagged), untaggedDataPages: record.lent,
-            freeDataPages: geometry.dataPages - Int(record.usedData), tagPagesUsed: Int(record.usedTag),
+            state: record.state, taggedPages: record.tagged, untaggedDataPages: record.lent,
+            freeDataPages: geometry.dataPages - record.usedData, tagPagesUsed: record.usedTag,
             tagPagesReserved: record.state == .tagged ? geometry.tagPages : 0,
-            pinnedPages: Int(record.pinnedTagged) + Int(record.pinnedData) + Int(record.pinnedTag),
+            pinnedPages: record.pinnedTagged + record.pinnedData + record.pinnedTag,
             tagPageUse: record.tagPageUse)
     }
 

@@ -1,90 +1,134 @@
-/// The heads of the lists of blocks that have something to give, by what and by how full they are.
+/// The lists of blocks that have something to give, by what and by how full they are.
 ///
 /// ```
-///   pool        free blocks, last freed first
+///   pool        free blocks
 ///   untagged    untagged blocks with free pages, by used pages
 ///   room        tagged blocks with free Data Pages, by tagged pages
 ///   lent        tagged blocks without free Data Pages but with lent ones, by tagged pages
 /// ```
 ///
 /// Blocks that have nothing to give (all pages used, all Data Pages tagged) are in no list. Within a kind a block is in
-/// one of 32 classes: 0 to 11 for the fuller half by the width of the number of unused pages, 31 down to 20 for the
-/// other by the width of the number of used ones. So the fullest block is in the lowest class that is not empty and the
-/// sparsest in the highest, give or take a factor of two, and few changes of a count change the class.
+/// one of eight levels, see `BlockLevels`: the fullest block is in the lowest level that is not empty and the sparsest
+/// in the highest, give or take a factor of two.
+///
+/// A list has its front, the block that joined it last, and a tree of bitmaps for the others (see `BlockTree`). So a
+/// block joins and leaves without a look at others' records, and a page that is needed comes from a block that was
+/// just used, otherwise from the one with the lowest address.
 @safe
 struct BlockLists: ~Copyable, @unchecked Sendable {
     enum Kind: UInt8 { case other, untagged, room, lent }
 
-    /// A list: kind * 32 + class.
+    static let count = BlockTree.sets
+    static let levels = 8
+
+    /// A list: kind * 8 + level.
     struct ID: Equatable {
         let rawValue: UInt8
 
         static let none = Self(rawValue: 0)
         static let pool = Self(rawValue: 1)
 
+        @inline(__always)
         init(rawValue: UInt8) { self.rawValue = rawValue }
 
-        /// The list of blocks with `used` of `capacity` pages used.
         @inline(__always)
-        init(_ kind: Kind, used: Int, of capacity: Int) {
-            let unused = capacity - used
-            let level = used >= unused ? Self.width(unused) : 31 - Self.width(used)
-            rawValue = kind.rawValue << 5 | UInt8(truncatingIfNeeded: level)
+        init(_ kind: Kind, level: Int) {
+            rawValue = kind.rawValue &<< 3 | UInt8(truncatingIfNeeded: level & 7)
         }
 
-        init(_ kind: Kind, level: Int) { rawValue = kind.rawValue << 5 | UInt8(level) }
-
-        var kind: Kind? { Kind(rawValue: rawValue >> 5) }
-        var level: Int { Int(rawValue & 31) }
-
-        @inline(__always)
-        private static func width(_ number: Int) -> Int { Int.bitWidth - number.leadingZeroBitCount }
+        @inline(__always) fileprivate var offset: Int { Int(rawValue & 31) }
+        @inline(__always) fileprivate var bit: UInt32 { 1 &<< UInt32(rawValue & 31) }
     }
 
-    // SAFETY: 132 words, allocated in `init` and freed in `deinit`. A list's number is below 128 (see `ID`), checked
-    // where it is used; a kind is below 4. `@unchecked`: the owner is used under a lock.
-    /// First blocks of the 128 lists, index + 1, 0 for an empty list; and of each kind, the classes that are not empty.
-    private let words: UnsafeMutablePointer<UInt32>
-    private static let count = 128
+    // SAFETY: 32 words, allocated in `init` and freed in `deinit`; `ID.offset` is below 32. `@unchecked`: the owner is
+    // used under a lock.
+    /// The blocks that joined last, index + 1, 0 for none. A front is not in the tree.
+    private let fronts: UnsafeMutablePointer<UInt32>
+    /// The lists with a front, and with others.
+    private var fronted: UInt32 = 0
+    private var treed: UInt32 = 0
+    private let tree: BlockTree
 
-    init() {
-        unsafe words = .allocate(capacity: Self.count + 4)
-        unsafe words.initialize(repeating: 0, count: Self.count + 4)
+    init(blocks: Int) throws(AllocatorError) {
+        tree = try BlockTree(blocks: blocks)
+        unsafe fronts = .allocate(capacity: Self.count)
+        unsafe fronts.initialize(repeating: 0, count: Self.count)
     }
 
-    deinit { unsafe words.deallocate() }
+    deinit { unsafe fronts.deallocate() }
+
+    var bytes: Int { tree.bytes }
 
     @inline(__always)
-    private func levels(_ kind: Kind) -> UInt32 { unsafe words[Self.count + Int(kind.rawValue)] }
+    mutating func insert(_ block: BlockIndex, into list: ID) {
+        let front = unsafe fronts[list.offset]
+        unsafe fronts[list.offset] = block.rawValue &+ 1
+        fronted |= list.bit
+        guard front != 0 else { return }
+        tree.insert(Int(front &- 1), into: list.offset)
+        treed |= list.bit
+    }
 
-    subscript(_ list: ID) -> UInt32 {
-        @inline(__always) get {
-            precondition(list.rawValue < Self.count, "no such list")
-            return unsafe words[Int(list.rawValue)]
-        }
-        @inline(__always) nonmutating set {
-            precondition(list.rawValue < Self.count, "no such list")
-            unsafe words[Int(list.rawValue)] = newValue
-            let bit: UInt32 = 1 << UInt32(list.rawValue & 31)
-            let kind = Self.count + Int(list.rawValue >> 5)
-            let others = unsafe words[kind] & ~bit
-            unsafe words[kind] = newValue == 0 ? others : others | bit
+    /// The block must be in the list.
+    @inline(__always)
+    mutating func remove(_ block: BlockIndex, from list: ID) {
+        if unsafe fronts[list.offset] == block.rawValue &+ 1 {
+            unsafe fronts[list.offset] = 0
+            fronted &= ~list.bit
+        } else if tree.remove(block.offset, from: list.offset) {
+            treed &= ~list.bit
         }
     }
 
-    /// A block of the fullest class; nil if all lists of the kind are empty.
+    func contains(_ block: BlockIndex, in list: ID) -> Bool {
+        let isFront = unsafe fronts[list.offset] == block.rawValue + 1
+        return isFront != tree.contains(block.offset, in: list.offset)
+    }
+
+    /// A block of the list, its front from now on; nil if the list is empty.
     @inline(__always)
-    func fullest(_ kind: Kind) -> BlockIndex? {
+    mutating func first(_ list: ID) -> BlockIndex? {
+        let front = unsafe fronts[list.offset]
+        if front != 0 { return BlockIndex(front &- 1) }
+        return treed & list.bit == 0 ? nil : promote(list)
+    }
+
+    /// The block with the lowest address comes to the front of a list that has none there.
+    @inline(never)
+    private mutating func promote(_ list: ID) -> BlockIndex? {
+        guard let index = tree.next(in: list.offset, from: 0) else { return nil }
+        let block = BlockIndex(UInt32(index))
+        remove(block, from: list)
+        insert(block, into: list)
+        return block
+    }
+
+    /// The first block that `accepts`, from the front on and then by address.
+    func first(_ list: ID, where accepts: (BlockIndex) -> Bool) -> BlockIndex? {
+        let front = unsafe fronts[list.offset]
+        if front != 0, accepts(BlockIndex(front - 1)) { return BlockIndex(front - 1) }
+        var index = 0
+        while let found = tree.next(in: list.offset, from: index) {
+            let block = BlockIndex(UInt32(found))
+            if accepts(block) { return block }
+            index = found + 1
+        }
+        return nil
+    }
+
+    @inline(__always)
+    private func levels(_ kind: Kind) -> UInt32 { (fronted | treed) &>> (UInt32(kind.rawValue) &* 8) & 0xff }
+
+    /// A block of the fullest level; nil if all lists of the kind are empty.
+    @inline(__always)
+    mutating func fullest(_ kind: Kind) -> BlockIndex? {
         let levels = levels(kind)
-        guard levels != 0 else { return nil }
-        return BlockIndex(self[ID(kind, level: levels.trailingZeroBitCount)] - 1)
+        return levels == 0 ? nil : first(ID(kind, level: levels.trailingZeroBitCount))
     }
 
-    /// A block of the sparsest class; nil if all lists of the kind are empty.
-    @inline(__always)
-    func sparsest(_ kind: Kind) -> BlockIndex? {
+    /// A block of the sparsest level; nil if all lists of the kind are empty.
+    mutating func sparsest(_ kind: Kind) -> BlockIndex? {
         let levels = levels(kind)
-        guard levels != 0 else { return nil }
-        return BlockIndex(self[ID(kind, level: 31 - levels.leadingZeroBitCount)] - 1)
+        return levels == 0 ? nil : first(ID(kind, level: 31 - levels.leadingZeroBitCount))
     }
 }

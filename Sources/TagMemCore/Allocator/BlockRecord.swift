@@ -8,7 +8,7 @@ public enum BlockState: UInt8, Sendable {
     case tagged = 2
 }
 
-/// A block's counts and its links in a list; the bitmap of its used pages lies behind it in `BlockTable`.
+/// A block's counts; the bitmaps of its pages lie behind it in `BlockTable`.
 ///
 /// All zero is a free block. What must hold between operations:
 ///
@@ -17,76 +17,59 @@ public enum BlockState: UInt8, Sendable {
 ///     tagged:    0 < tagged <= usedData <= d, usedTag == 0, tagPageUse == .tags
 ///     lent      == usedData - tagged   (of a tagged block)
 struct BlockRecord {
-    /// Three words, in registers or whole in memory: a load of a word after a store of a part of it would wait for all
-    /// stores before, cache misses among them.
+    /// Two words, in registers or whole in memory: a load of a word after a store of a part of it would wait for all
+    /// stores before, cache misses among them. Counts of up to 2112 pages take 12 bits.
     ///
-    ///     63      48 47      32 31   24 23      16 15    8 7   0
-    ///     next                  | previous                        links
-    ///     usedData  | tagged    | marks | tagPageUse | state | list   uses
-    ///     pinnedTag | pinnedData | pinnedTagged      | usedTag    counts
-    private var links: UInt64 = 0
+    ///     51      40 39    28 27      16 15   12 11    10           9   8   7  0
+    ///     usedTag   | tagged | usedData | marks | 0    | tagPageUse | state | list   uses
+    ///     pinnedTag | pinnedData | pinnedTagged                                     pins, 16 bits each
     private var uses: UInt64 = 0
-    private var counts: UInt64 = 0
+    private var pins: UInt64 = 0
+
+    private static let count: UInt64 = 0xfff
 
     @inline(__always)
     private static func replace(_ word: inout UInt64, _ shift: UInt64, _ mask: UInt64, _ value: UInt64) {
-        word = word & ~(mask << shift) | value << shift
+        word = word & ~(mask &<< shift) | value &<< shift
     }
 
-    /// The neighbours in the list; index + 1, 0 for none.
-    var next: UInt32 {
-        @inline(__always) get { UInt32(truncatingIfNeeded: links >> 32) }
-        @inline(__always) set { Self.replace(&links, 32, 0xffff_ffff, UInt64(newValue)) }
-    }
-    var previous: UInt32 {
-        @inline(__always) get { UInt32(truncatingIfNeeded: links) }
-        @inline(__always) set { Self.replace(&links, 0, 0xffff_ffff, UInt64(newValue)) }
-    }
     /// The list that the block is in.
     var list: BlockLists.ID {
         @inline(__always) get { BlockLists.ID(rawValue: UInt8(truncatingIfNeeded: uses)) }
         @inline(__always) set { Self.replace(&uses, 0, 0xff, UInt64(newValue.rawValue)) }
     }
     var state: BlockState {
-        @inline(__always) get { BlockState(rawValue: UInt8(truncatingIfNeeded: uses >> 8)) ?? .free }
-        @inline(__always) set { Self.replace(&uses, 8, 0xff, UInt64(newValue.rawValue)) }
+        @inline(__always) get { BlockState(rawValue: stateBits) ?? .free }
+        @inline(__always) set { Self.replace(&uses, 8, 3, UInt64(newValue.rawValue)) }
+    }
+    /// The state's raw value, for comparisons without branches.
+    var stateBits: UInt8 {
+        @inline(__always) get { UInt8(truncatingIfNeeded: uses &>> 8 & 3) }
     }
     var tagPageUse: TagPageUse {
-        @inline(__always) get { TagPageUse(rawValue: UInt8(truncatingIfNeeded: uses >> 16)) ?? .data }
-        @inline(__always) set { Self.replace(&uses, 16, 0xff, UInt64(newValue.rawValue)) }
+        @inline(__always) get { TagPageUse(rawValue: UInt8(truncatingIfNeeded: uses &>> 10 & 1)) ?? .data }
+        @inline(__always) set { Self.replace(&uses, 10, 1, UInt64(newValue.rawValue)) }
     }
     var marks: Marks {
-        @inline(__always) get { Marks(rawValue: UInt8(truncatingIfNeeded: uses >> 24)) }
-        @inline(__always) set { Self.replace(&uses, 24, 0xff, UInt64(newValue.rawValue)) }
-    }
-    /// Data Pages in tagged use.
-    var tagged: UInt16 {
-        @inline(__always) get { UInt16(truncatingIfNeeded: uses >> 32) }
-        @inline(__always) set { Self.replace(&uses, 32, 0xffff, UInt64(newValue)) }
+        @inline(__always) get { Marks(rawValue: UInt8(truncatingIfNeeded: uses &>> 12 & 0xf)) }
+        @inline(__always) set { Self.replace(&uses, 12, 0xf, UInt64(newValue.rawValue)) }
     }
     /// Data Pages in any use.
-    var usedData: UInt16 {
-        @inline(__always) get { UInt16(truncatingIfNeeded: uses >> 48) }
-        @inline(__always) set { Self.replace(&uses, 48, 0xffff, UInt64(newValue)) }
+    var usedData: Int {
+        @inline(__always) get { Int(truncatingIfNeeded: uses &>> 16 & Self.count) }
+    }
+    /// Data Pages in tagged use.
+    var tagged: Int {
+        @inline(__always) get { Int(truncatingIfNeeded: uses &>> 28 & Self.count) }
     }
     /// Tag Pages in use for data.
-    var usedTag: UInt16 {
-        @inline(__always) get { UInt16(truncatingIfNeeded: counts >> 0) }
-        @inline(__always) set { Self.replace(&counts, 0, 0xffff, UInt64(newValue)) }
+    var usedTag: Int {
+        @inline(__always) get { Int(truncatingIfNeeded: uses &>> 40 & Self.count) }
     }
     /// Pages that may not move: tagged ones, untagged ones in Data Pages, untagged ones in Tag Pages.
-    var pinnedTagged: UInt16 {
-        @inline(__always) get { UInt16(truncatingIfNeeded: counts >> 16) }
-        @inline(__always) set { Self.replace(&counts, 16, 0xffff, UInt64(newValue)) }
-    }
-    var pinnedData: UInt16 {
-        @inline(__always) get { UInt16(truncatingIfNeeded: counts >> 32) }
-        @inline(__always) set { Self.replace(&counts, 32, 0xffff, UInt64(newValue)) }
-    }
-    var pinnedTag: UInt16 {
-        @inline(__always) get { UInt16(truncatingIfNeeded: counts >> 48) }
-        @inline(__always) set { Self.replace(&counts, 48, 0xffff, UInt64(newValue)) }
-    }
+    var pinnedTagged: Int { Int(truncatingIfNeeded: pins & 0xffff) }
+    var pinnedData: Int { Int(truncatingIfNeeded: pins >> 16 & 0xffff) }
+    var pinnedTag: Int { Int(truncatingIfNeeded: pins >> 32 & 0xffff) }
 
     /// What an operation that is under way knows of a block.
     struct Marks: OptionSet {
@@ -101,41 +84,49 @@ struct BlockRecord {
         static let refused = Self(rawValue: 8)
     }
 
-    var used: Int { Int(usedData) + Int(usedTag) }
+    var used: Int {
+        @inline(__always) get { usedData &+ usedTag }
+    }
 
     /// Data Pages lent as untagged pages, if the block is tagged.
-    var lent: Int { Int(usedData) - Int(tagged) }
+    var lent: Int { usedData - tagged }
+
+    /// What one page adds to the counts.
+    @inline(__always)
+    private static func page(_ use: PageUse, _ isTagPage: Bool) -> UInt64 {
+        (isTagPage ? 1 &<< 40 : 1 &<< 16) | (use == .tagged ? 1 &<< 28 : 0)
+    }
 
     /// The record with one page more in use.
+    @inline(__always)
     func occupying(_ use: PageUse, isTagPage: Bool) -> Self {
         var record = self
-        if isTagPage { record.usedTag += 1 } else { record.usedData += 1 }
-        if use == .tagged { record.tagged += 1 }
+        record.uses &+= Self.page(use, isTagPage)
         return record
     }
 
     /// The record with one page fewer in use.
+    @inline(__always)
     func vacating(_ use: PageUse, isTagPage: Bool) -> Self {
         var record = self
-        if isTagPage { record.usedTag -= 1 } else { record.usedData -= 1 }
-        if use == .tagged { record.tagged -= 1 }
+        record.uses &-= Self.page(use, isTagPage)
         return record
     }
 
     /// The record with a page pinned, or no longer.
     func pinning(_ use: PageUse, isTagPage: Bool, _ isPinned: Bool) -> Self {
         var record = self
-        let change: (UInt16) -> UInt16 = { isPinned ? $0 + 1 : $0 - 1 }
-        switch (use, isTagPage) {
-        case (.tagged, _): record.pinnedTagged = change(pinnedTagged)
-        case (.untagged, false): record.pinnedData = change(pinnedData)
-        case (.untagged, true): record.pinnedTag = change(pinnedTag)
-        }
+        let page: UInt64 = use == .tagged ? 1 : isTagPage ? 1 << 32 : 1 << 16
+        record.pins = isPinned ? pins + page : pins - page
         return record
     }
 
     /// The state that the counts ask for.
     var settledState: BlockState {
-        if tagged > 0 { .tagged } else if used > 0 { .untagged } else { .free }
+        @inline(__always) get { BlockState(rawValue: settledBits) ?? .free }
+    }
+    /// Its raw value, without branches.
+    var settledBits: UInt8 {
+        @inline(__always) get { tagged != 0 ? 2 : used != 0 ? 1 : 0 }
     }
 }

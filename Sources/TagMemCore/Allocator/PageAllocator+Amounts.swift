@@ -21,5 +21,5 @@ extension PageAllocator {
     }
 
     /// Bytes of address space of the tables, an upper bound of the memory they take.
-    public var metadataBytes: Int { table.bytes }
+    public var metadataBytes: Int { table.bytes + lists.bytes }
 }

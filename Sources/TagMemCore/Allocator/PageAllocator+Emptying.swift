@@ -10,7 +10,7 @@ extension PageAllocator {
     /// The room of the others is slack - (d - tagged - pinnedData), and tagged pages must fit: slack >= d - pinnedData.
     func canEmpty(_ record: BlockRecord, except marks: BlockRecord.Marks) -> Bool {
         record.state == .tagged && record.pinnedTagged == 0 && record.marks.isDisjoint(with: marks)
-            && slack >= geometry.dataPages - Int(record.pinnedData)
+            && slack >= geometry.dataPages - record.pinnedData
     }
 
     /// The sparsest tagged block that can be emptied into the others; nil if the tagged blocks are as few as can be.

@@ -63,7 +63,7 @@ extension PageAllocator {
             "\(name): its pins are wrong")
         try require(record.state == counted.settledState, "\(name): \(record.state) with \(record.used) used")
         try require(record.marks.subtracting(.refused).isEmpty, "\(name): a mark is left")
-        try require(record.list == list(for: record), "\(name): in the wrong list")
+        try require(record.list == levels.list(for: record), "\(name): in the wrong list")
         switch record.state {
         case .free: sum.freeBlocks += 1
         case .untagged: try require(record.tagPageUse == .data, "\(name): no clean before data")
@@ -71,13 +71,13 @@ extension PageAllocator {
             try require(record.tagPageUse == .tags, "\(name): no clean before tags")
             try require(record.usedTag == 0, "\(name): a reserved Tag Page is data")
             sum.taggedBlocks += 1
-            sum.pinnedLent += Int(record.pinnedData)
+            sum.pinnedLent += record.pinnedData
         }
-        sum.untagged += record.used - Int(record.tagged)
-        sum.tagged += Int(record.tagged)
-        sum.usedTag += Int(record.usedTag)
+        sum.untagged += record.used - record.tagged
+        sum.tagged += record.tagged
+        sum.usedTag += record.usedTag
         sum.free += geometry.pages - record.used - (record.state == .tagged ? geometry.tagPages : 0)
-        sum.pinned += Int(record.pinnedTagged + record.pinnedData + record.pinnedTag)
+        sum.pinned += record.pinnedTagged + record.pinnedData + record.pinnedTag
         if record.list != .none { sum.listed += 1 }
     }
 
@@ -92,22 +92,18 @@ extension PageAllocator {
             counters.cleansForData <= counters.cleansForTags, "more cleans for data than there were tags")
     }
 
-    /// Every list holds the blocks that say so, linked both ways.
+    /// Every list holds the blocks that say so, and no others.
     private func checkLists(listed: Int) throws(InvariantViolation) {
         var found = 0
-        for raw in 1..<128 {
-            guard let kind = BlockLists.Kind(rawValue: UInt8(raw >> 5)) else { continue }
-            let list = BlockLists.ID(kind, level: raw & 31)
-            var previous: UInt32 = 0
-            var link = lists[list]
-            while link != 0, found <= listed {
-                let record = table[BlockIndex(link - 1)]
-                try require(
-                    record.list == list && record.previous == previous, "block \(link - 1): badly linked")
+        for raw in 0..<BlockLists.count {
+            let list = BlockLists.ID(rawValue: UInt8(raw))
+            var stray: BlockIndex?
+            _ = lists.first(list) { block in
                 found += 1
-                previous = link
-                link = record.next
+                if table[block].list != list || !lists.contains(block, in: list) { stray = block }
+                return stray != nil || found > listed
             }
+            if let stray { try require(false, "block \(stray.rawValue): in a list that is not its own") }
         }
         try require(found == listed, "\(found) blocks in lists, not \(listed)")
     }

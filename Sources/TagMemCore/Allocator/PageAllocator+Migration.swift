@@ -61,11 +61,11 @@ extension PageAllocator {
 
     /// An untagged block with many free pages: of a few of those, the one with the fewest pages in the way.
     private func convertible() -> BlockIndex? {
-        var best: (block: BlockIndex, usedTag: UInt16)?
+        var best: (block: BlockIndex, usedTag: Int)?
         var left = 8
         func accepts(_ record: BlockRecord) -> Bool {
             record.state == .untagged && record.pinnedTag == 0 && !record.marks.contains(.tried)
-                && Int(record.pinnedData) < geometry.dataPages
+                && record.pinnedData < geometry.dataPages
         }
         _ = firstBlock(.untagged, sparsestFirst: true) { block, record in
             guard accepts(record) else { return false }

@@ -5,46 +5,54 @@ extension PageAllocator {
 
     /// A free page comes into use. Its block is in the state that the use needs.
     @inline(__always)
-    mutating func occupy(_ place: Place, _ entry: PageEntry) {
-        guard let use = entry.use else { preconditionFailure("a page comes into use without one") }
+    mutating func occupy(_ place: Place, _ use: PageUse, _ entry: PageEntry) {
         let record = table[place.block]
         let isTagPage = isTagPage(place)
-        precondition(
-            record.state == (use == .tagged ? .tagged : record.state) && record.state != .free
-                && !(isTagPage && (use == .tagged || record.state == .tagged)),
-            "the page's block is in another state")
+        // A tagged page needs a tagged block, an untagged one any block in use; a Tag Page one that is not tagged.
+        precondition(record.stateBits >= use.rawValue, "the page's block is in another state")
+        precondition(record.stateBits &>> 1 & (isTagPage ? 1 : 0) == 0, "the Tag Page is reserved")
         table.setUsed(place, for: use)
         table[place] = entry
         count(use, isTagPage, 1)
         relist(place.block, record.occupying(use, isTagPage: isTagPage))
     }
 
+    mutating func occupy(_ place: Place, _ entry: PageEntry) {
+        guard let use = entry.use else { preconditionFailure("a page comes into use without one") }
+        occupy(place, use, entry)
+    }
+
     /// A page is free. `settle` must follow, unless the block is claimed.
-    @inline(__always)
     mutating func vacate(_ place: Place) {
-        let use = table.use(of: place)
+        let record = vacated(place)
+        table[place.block] = record
+    }
+
+    /// A page is free. `settle` must follow with the record.
+    @inline(__always)
+    mutating func vacated(_ place: Place) -> BlockRecord {
+        let use = table.setFree(place)
         let isTagPage = isTagPage(place)
-        table.setFree(place)
         count(use, isTagPage, -1)
-        table[place.block] = table[place.block].vacating(use, isTagPage: isTagPage)
+        return table[place.block].vacating(use, isTagPage: isTagPage)
     }
 
     @inline(__always)
     private mutating func count(_ use: PageUse, _ isTagPage: Bool, _ change: Int) {
-        if use == .tagged { taggedPages += change } else { untaggedPages += change }
-        if isTagPage { tagPagesUsed += change }
+        let tagged = use == .tagged ? change : 0
+        taggedPages &+= tagged
+        untaggedPages &+= change &- tagged
+        tagPagesUsed &+= isTagPage ? change : 0
     }
 
     /// Brings the block to the state, and to the list, that its counts ask for.
-    @inline(__always)
     mutating func settle(_ block: BlockIndex, _ mover: inout some PageMover) {
         let record = table[block]
         if record.marks.contains(.claimed) { return }
-        let state = record.settledState
-        if state != record.state {
-            change(block, to: state, &mover)
-        } else {
+        if record.settledBits == record.stateBits {
             relist(block, record)
+        } else {
+            change(block, to: record.settledState, &mover)
         }
     }
 
@@ -54,7 +62,7 @@ extension PageAllocator {
         if record.state == .free { freeBlocks -= 1 }
         if record.state == .tagged {
             taggedBlocks -= 1
-            pinnedLent -= Int(record.pinnedData)
+            pinnedLent -= record.pinnedData
             counters.blocksToUntagged += 1
         }
         switch state {
@@ -66,7 +74,7 @@ extension PageAllocator {
             precondition(record.usedTag == 0, "a Tag Page that holds data cannot be reserved")
             if record.tagPageUse == .data { clean(block, .tags, &record, &mover) }
             taggedBlocks += 1
-            pinnedLent += Int(record.pinnedData)
+            pinnedLent += record.pinnedData
             counters.blocksToTagged += 1
             counters.reserveSuccesses += 1
         }

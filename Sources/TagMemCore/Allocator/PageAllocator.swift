@@ -15,15 +15,20 @@
 public struct PageAllocator: ~Copyable, Sendable {
     public let layout: BlockLayout
     let table: BlockTable
-    var lists = BlockLists()
+    var lists: BlockLists
+    let levels: BlockLevels
     /// Blocks from here on were never used, and are in no list.
     var freshBlock = 0
 
-    /// *u* and *t*: pages in use, the reserves' included.
+    // The counts that a page changes do not lie side by side: changed together as a vector and then one by one, they
+    // would wait for all stores before, cache misses among them.
+
+    /// *u*: untagged pages in use, the reserve's included.
     public internal(set) var untaggedPages = 0
-    public internal(set) var taggedPages = 0
     /// Blocks in tagged use.
     public internal(set) var taggedBlocks = 0
+    /// *t*: tagged pages in use, the reserve's included.
+    public internal(set) var taggedPages = 0
     /// Blocks all free.
     public internal(set) var freeBlocks: Int
     /// Tag Pages in use for data.
@@ -46,7 +51,11 @@ public struct PageAllocator: ~Copyable, Sendable {
 
     /// All memory is free Tag Blocks. Takes address space for the tables, and memory as blocks are first used.
     public init(_ layout: BlockLayout) throws(AllocatorError) {
-        table = try BlockTable(blocks: layout.blocks, geometry: layout.geometry)
+        let table = try BlockTable(blocks: layout.blocks, geometry: layout.geometry)
+        let lists = try BlockLists(blocks: layout.blocks)
+        levels = BlockLevels(layout.geometry)
+        self.table = table
+        self.lists = lists
         self.layout = layout
         freeBlocks = layout.blocks
     }
@@ -63,6 +72,17 @@ public struct PageAllocator: ~Copyable, Sendable {
     public mutating func allocate(
         _ use: PageUse, for owner: PageOwner, with mover: inout some PageMover
     ) throws(AllocationError) -> PageFrame {
+        if let frame = takeAtHand(use, owner) {
+            mover.zero(frame, for: use)
+            return frame
+        }
+        return try allocateElsewhere(use, for: owner, with: &mover)
+    }
+
+    @inline(never)
+    private mutating func allocateElsewhere(
+        _ use: PageUse, for owner: PageOwner, with mover: inout some PageMover
+    ) throws(AllocationError) -> PageFrame {
         var found = placeAtHand(use, &mover)
         if found == nil { found = try placeByMigration(use, &mover) }
         guard let place = found else {
@@ -75,12 +95,8 @@ public struct PageAllocator: ~Copyable, Sendable {
 
     /// Takes a page back. It must be in use and not pinned.
     public mutating func free(_ frame: PageFrame, with mover: inout some PageMover) {
-        let place = Place(frame, geometry)
-        if pinnedPages > 0 { precondition(!table[place].isPinned, "a pinned page is freed") }
-        vacate(place)
-        settle(place.block, &mover)
-        counters.frees += 1
-        isStalled = false
+        guard let state = giveBack(frame) else { return }
+        change(Place(frame, geometry).block, to: state, &mover)
     }
 
     /// Whose page it is, and what it is used for; nil if it is free, a reserved Tag Page, or in the reserve.
@@ -104,15 +120,11 @@ public struct PageAllocator: ~Copyable, Sendable {
         table[place] = entry.owned(by: owner).pinned(entry.isPinned)
     }
 
-    /// The last step of every allocation.
-    @inline(__always)
+    /// The last step of an allocation.
     mutating func giveOut(
         _ place: Place, _ use: PageUse, _ owner: PageOwner, _ mover: inout some PageMover
     ) -> PageFrame {
-        occupy(place, PageEntry(use, owner))
-        counters.allocations += 1
-        isStalled = false
-        let frame = PageFrame(place, geometry)
+        let frame = take(place, use, owner)
         mover.zero(frame, for: use)
         return frame
     }

@@ -15,8 +15,11 @@ public struct PageFrame: RawRepresentable, Hashable, Sendable {
 }
 
 extension PageFrame {
+    @inline(__always)
     init(_ place: Place, _ geometry: BlockGeometry) {
-        self.init(rawValue: place.block.rawValue << geometry.frameShift | UInt32(place.position))
+        self.init(
+            rawValue: place.block.rawValue &<< geometry.frameShift
+                | UInt32(truncatingIfNeeded: place.position))
     }
 }
 
@@ -26,13 +29,15 @@ struct Place: Equatable {
     /// Below `dataPages` a Data Page, from there on a Tag Page.
     let position: Int
 
+    @inline(__always)
     init(_ block: BlockIndex, _ position: Int) {
         self.block = block
         self.position = position
     }
 
+    @inline(__always)
     init(_ frame: PageFrame, _ geometry: BlockGeometry) {
-        block = BlockIndex(frame.rawValue >> geometry.frameShift)
-        position = Int(frame.rawValue & (1 << geometry.frameShift - 1))
+        block = BlockIndex(frame.rawValue &>> geometry.frameShift)
+        position = Int(frame.rawValue & (1 &<< geometry.frameShift &- 1))
     }
 }
