@@ -52,7 +52,7 @@ extension FileSystem {
             let (start, end) = faultLog.extent
             return (UInt64(end), UInt64(end - start))
         case .blocks:
-            let size = UInt64(BlocksFile.lineLength * directory.pages.layout.blocks)
+            let size = UInt64(BlocksFile.lineLength * directory.pages.layout.tagBlocks.count)
             return (size, 0)
         case .flattenedTree: return (UInt64(firmware.blob.count), 0)
         case .deviceProperty: return (UInt64(firmware.entry(node)?.value?.count ?? 0), 0)

@@ -6,7 +6,7 @@ public enum AllocatorError: Error, Equatable, CustomStringConvertible {
     case blockSize(pages: Int)
     /// A region, or its tags, is not a whole number of aligned pages and Tag Blocks of this size.
     case partialBlock(region: PhysicalAddress)
-    case noTaggableMemory
+    case noMemory
     /// More blocks than frame numbers reach.
     case tooManyBlocks(Int)
     /// The host refused address space for the tables.
@@ -18,7 +18,7 @@ public enum AllocatorError: Error, Equatable, CustomStringConvertible {
         case .blockSize(let pages): "a block size of \(pages) pages is not between 1 and 64"
         case .partialBlock(let region):
             "the memory at \(region), or its tag storage, is not a whole number of aligned Tag Blocks"
-        case .noTaggableMemory: "the machine has no MTE-capable memory"
+        case .noMemory: "the machine has no memory that pages can be allocated from"
         case .tooManyBlocks(let blocks): "\(blocks) Tag Blocks are more than the allocator can number"
         case .noHostMemory(let bytes): "the host refused \(bytes) bytes of address space for the page tables"
         }

@@ -33,7 +33,7 @@ extension BlockLayout {
                     (address - region.data) / pageSize, region, pages: geometry.dataPages, first: 0)
             }
             let tags = UInt64(region.blocks * geometry.tagPages)
-            if region.tags <= address, address - region.tags < tags * pageSize {
+            if region.kind == .shared, region.tags <= address, address - region.tags < tags * pageSize {
                 return frame(
                     (address - region.tags) / pageSize, region, pages: geometry.tagPages,
                     first: geometry.dataPages)

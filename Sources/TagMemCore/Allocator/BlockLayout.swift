@@ -5,14 +5,32 @@
 ///              tags  | f | f+1 | …                   g pages each, from the region's tagBase
 /// ```
 ///
-/// Blocks that a reservation touches, memory whose tags are hidden, memory that is not MTE-capable and pages of tag
-/// storage that hold no tags are not the allocator's.
+/// Ordinary memory and memory whose tags are hidden are in blocks, too, without the Tag Pages. They come first, and with
+/// them blocks of which a part is reserved; then the whole Tag Blocks, by address. Pages of tag storage that hold no tags
+/// are not the allocator's.
 public struct BlockLayout: Sendable, Equatable {
     struct Region: Sendable, Equatable {
-        let firstBlock: Int
+        enum Kind: Sendable, Equatable {
+            /// Not MTE-capable: there are no Tag Pages.
+            case ordinary
+            /// The Tag Pages have no address.
+            case hiddenTags
+            /// The Tag Pages are memory.
+            case shared
+        }
+
+        var firstBlock = 0
         let blocks: Int
         let data: PhysicalAddress
+        /// Of `.shared` regions.
         let tags: PhysicalAddress
+        var kind = Kind.shared
+    }
+
+    /// Pages of a block that are not there: reserved memory, or behind the end of a region.
+    struct Absence: Sendable, Equatable {
+        let block: BlockIndex
+        let positions: Range<Int>
     }
 
     public let geometry: BlockGeometry
@@ -21,6 +39,13 @@ public struct BlockLayout: Sendable, Equatable {
     /// *N*: Tag Blocks in all regions.
     public let blocks: Int
     let regions: [Region]
+    let absences: [Absence]
+    /// Blocks below this one are not whole Tag Blocks.
+    let specialBlocks: Int
+    /// Blocks that can hold tagged pages.
+    let taggableBlocks: Int
+    /// Blocks that have Tag Pages: all but those of ordinary memory and of hidden tags, which come first.
+    public let tagBlocks: Range<Int>
 
     /// The blocks of a machine's memory.
     ///
@@ -30,45 +55,47 @@ public struct BlockLayout: Sendable, Equatable {
     public init(map: MemoryMap, pageSize: Int = 4096, blockSize: Int = 1) throws(AllocatorError) {
         guard [4096, 16384, 65536].contains(pageSize) else { throw .pageSize(pageSize) }
         guard (1...64).contains(blockSize) else { throw .blockSize(pages: blockSize) }
-        let geometry = BlockGeometry(blockSizeInPages: blockSize)
-        let page = UInt64(pageSize)
-        let blockBytes = page * UInt64(geometry.dataPages)
-        var regions: [Region] = []
-        var first = 0
-        for region in map.regions {
-            guard case .data(let tagBase) = region.kind else { continue }
-            guard region.start.isAligned(to: page), region.size % blockBytes == 0, tagBase.isAligned(to: page)
-            else { throw .partialBlock(region: region.start) }
-            for run in Self.unreservedBlocks(of: region, blockBytes: blockBytes, map.reservations) {
-                regions.append(
-                    Region(
-                        firstBlock: first, blocks: run.count,
-                        data: region.start + run.lowerBound * blockBytes,
-                        tags: tagBase + run.lowerBound * page * UInt64(blockSize)))
-                first += run.count
-            }
-        }
-        try self.init(geometry: geometry, pageSize: page, blocks: first, regions: regions)
+        var builder = BlockLayoutBuilder(
+            geometry: BlockGeometry(blockSizeInPages: blockSize), pageSize: UInt64(pageSize))
+        try builder.add(map)
+        try self.init(builder)
     }
 
     /// `blocks` blocks of any shape, data from address 0 and the Tag Pages behind it: a model without a machine.
     public init(blocks: Int, geometry: BlockGeometry) throws(AllocatorError) {
         let tags = PhysicalAddress(UInt64(blocks * geometry.dataPages) * Page.size)
-        try self.init(
-            geometry: geometry, pageSize: Page.size, blocks: blocks,
-            regions: [Region(firstBlock: 0, blocks: blocks, data: PhysicalAddress(0), tags: tags)])
+        var builder = BlockLayoutBuilder(geometry: geometry, pageSize: Page.size)
+        builder.whole.append(Region(blocks: blocks, data: PhysicalAddress(0), tags: tags))
+        try self.init(builder)
     }
 
-    private init(
-        geometry: BlockGeometry, pageSize: UInt64, blocks: Int, regions: [Region]
-    ) throws(AllocatorError) {
-        guard blocks > 0 else { throw .noTaggableMemory }
-        // A frame holds the block's number above `frameShift` bits, and page tables keep a bit beside it; links hold
-        // index + 1.
+    private init(_ builder: BlockLayoutBuilder) throws(AllocatorError) {
+        geometry = builder.geometry
+        pageSize = builder.pageSize
+        blocks = builder.whole.reduce(builder.special.reduce(0) { $0 + $1.region.blocks }) { $0 + $1.blocks }
+        guard blocks > 0 else { throw .noMemory }
+        // A frame holds the block's number above `frameShift` bits, and page tables keep a bit beside it.
         guard blocks < Int(Int32.max) >> Int(geometry.frameShift) else { throw .tooManyBlocks(blocks) }
-        self.geometry = geometry
-        self.pageSize = pageSize
-        self.blocks = blocks
+        var first = 0
+        var absences: [Absence] = []
+        var regions: [Region] = []
+        func add(_ region: Region, _ absent: [(block: Int, positions: Range<Int>)] = []) {
+            var region = region
+            region.firstBlock = first
+            absences += absent.map {
+                Absence(block: BlockIndex(UInt32(first + $0.block)), positions: $0.positions)
+            }
+            regions.append(region)
+            first += region.blocks
+        }
+        for (region, absent) in builder.special where region.kind != .shared { add(region, absent) }
+        let firstTagBlock = first
+        for (region, absent) in builder.special where region.kind == .shared { add(region, absent) }
+        specialBlocks = first
+        for region in builder.whole { add(region) }
+        tagBlocks = firstTagBlock..<first
+        taggableBlocks = regions.reduce(0) { $0 + ($1.kind == .ordinary ? 0 : $1.blocks) }
         self.regions = regions
+        self.absences = absences
     }
 }

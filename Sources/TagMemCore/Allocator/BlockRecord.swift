@@ -14,14 +14,14 @@ public enum BlockState: UInt8, Sendable {
 ///
 ///     free:      usedData == 0, usedTag == 0
 ///     untagged:  usedData + usedTag > 0, tagged == 0, tagPageUse == .data
-///     tagged:    0 < tagged <= usedData <= d, usedTag == 0, tagPageUse == .tags
+///     tagged:    0 < tagged <= usedData <= d, usedTag == 0, tagPageUse == .tags    (0 <= tagged if it is fixed)
 ///     lent      == usedData - tagged   (of a tagged block)
 struct BlockRecord {
     /// Two words, in registers or whole in memory: a load of a word after a store of a part of it would wait for all
     /// stores before, cache misses among them. Counts of up to 2112 pages take 12 bits.
     ///
     ///     51      40 39    28 27      16 15   12 11    10           9   8   7  0
-    ///     usedTag   | tagged | usedData | marks | 0    | tagPageUse | state | list   uses
+    ///     usedTag   | tagged | usedData | marks | fixed | tagPageUse | state | list  uses
     ///     pinnedTag | pinnedData | pinnedTagged                                     pins, 16 bits each
     private var uses: UInt64 = 0
     private var pins: UInt64 = 0
@@ -50,6 +50,12 @@ struct BlockRecord {
         @inline(__always) get { TagPageUse(rawValue: UInt8(truncatingIfNeeded: uses &>> 10 & 1)) ?? .data }
         @inline(__always) set { Self.replace(&uses, 10, 1, UInt64(newValue.rawValue)) }
     }
+    /// Whether the block is in tagged use for good: its tags are hidden, there is no Tag Page to give back.
+    var isFixed: Bool {
+        @inline(__always) get { uses & Self.fixedBit != 0 }
+        @inline(__always) set { Self.replace(&uses, 11, 1, newValue ? 1 : 0) }
+    }
+    private static let fixedBit: UInt64 = 1 << 11
     var marks: Marks {
         @inline(__always) get { Marks(rawValue: UInt8(truncatingIfNeeded: uses &>> 12 & 0xf)) }
         @inline(__always) set { Self.replace(&uses, 12, 0xf, UInt64(newValue.rawValue)) }
@@ -127,6 +133,6 @@ struct BlockRecord {
     }
     /// Its raw value, without branches.
     var settledBits: UInt8 {
-        @inline(__always) get { tagged != 0 ? 2 : used != 0 ? 1 : 0 }
+        @inline(__always) get { uses & (Self.count &<< 28 | Self.fixedBit) != 0 ? 2 : used != 0 ? 1 : 0 }
     }
 }

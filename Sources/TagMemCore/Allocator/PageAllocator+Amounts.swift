@@ -1,23 +1,64 @@
 /// How much there is, and the best that there could be.
+///
+/// With *A* pages that the layout counts and are not there (*a* of them Tag Pages), counted in *u*, and *S* blocks whose
+/// tags are hidden, counted in the tagged ones:
+///
+///     free  == (d + g) * N - u - t - g * T
+///     T     >= max(S, ceil(t / d))
 extension PageAllocator {
-    /// (d + g) * N.
-    public var totalPages: Int { geometry.pages * layout.blocks }
+    /// Pages that there are.
+    public var totalPages: Int {
+        geometry.pages * layout.blocks - absentPages - geometry.tagPages * fixedBlocks
+    }
 
-    /// Tag Pages reserved for tags: g * taggedBlocks.
-    public var tagPagesReserved: Int { geometry.tagPages * taggedBlocks }
+    /// Tag Pages that there are.
+    public var totalTagPages: Int { geometry.tagPages * (layout.blocks - fixedBlocks) - absentTagPages }
 
-    /// Tag Pages that must be reserved for the tagged pages there are: g * ceil(t / d).
-    public var tagPagesNeeded: Int { geometry.tagPages * geometry.blocksNeeded(tagged: taggedPages) }
+    /// Untagged pages in use, the reserve's included.
+    public var untaggedInUse: Int { untaggedPages - absentPages }
 
-    /// (d + g) * N - u - t - g * taggedBlocks.
-    public var freePages: Int { totalPages - untaggedPages - taggedPages - tagPagesReserved }
+    /// Tag Pages in use for data.
+    public var tagPagesInUse: Int { tagPagesUsed - absentTagPages }
+
+    /// Pages in use that may not move.
+    public var pinnedInUse: Int { pinnedPages - absentPages }
+
+    /// Tag Pages reserved for tags.
+    public var tagPagesReserved: Int { geometry.tagPages * (taggedBlocks - fixedBlocks) }
+
+    /// Tag Pages that must be reserved for the tagged pages there are: g * ceil(t / d), less what hidden tags save.
+    public var tagPagesNeeded: Int {
+        geometry.tagPages * (blocksNeeded(tagged: taggedPages) - fixedBlocks)
+    }
+
+    /// Pages in no use, reserved Tag Pages aside.
+    public var freePages: Int {
+        geometry.pages * layout.blocks - untaggedPages - taggedPages - geometry.tagPages * taggedBlocks
+    }
 
     /// How many more untagged pages can be had, with every migration that helps.
-    public var availableUntagged: Int { totalPages - untaggedPages - taggedPages - tagPagesNeeded }
+    public var availableUntagged: Int {
+        geometry.pages * layout.blocks - untaggedPages - taggedPages
+            - geometry.tagPages * blocksNeeded(tagged: taggedPages)
+    }
 
     /// How many more tagged pages can be had, with every migration that helps.
     public var availableTagged: Int {
-        geometry.mostTagged(untagged: untaggedPages, blocks: layout.blocks) - taggedPages
+        let left = geometry.pages * layout.blocks - untaggedPages
+        let hidden = min(geometry.dataPages * fixedBlocks, left - geometry.tagPages * fixedBlocks)
+        let most = max(geometry.mostTagged(untagged: untaggedPages, blocks: layout.blocks), hidden)
+        return max(0, min(most, geometry.dataPages * layout.taggableBlocks) - taggedPages)
+    }
+
+    /// Blocks in tagged use that `tagged` pages need at least.
+    func blocksNeeded(tagged: Int) -> Int { max(fixedBlocks, geometry.blocksNeeded(tagged: tagged)) }
+
+    /// Whether that many pages can be held, in some arrangement: u + t + g * T <= (d + g) * N. Pages that are not there
+    /// count as untagged.
+    func isPossible(untagged: Int, tagged: Int) -> Bool {
+        let blocks = blocksNeeded(tagged: tagged)
+        return blocks <= layout.taggableBlocks
+            && untagged + tagged + geometry.tagPages * blocks <= geometry.pages * layout.blocks
     }
 
     /// Bytes of address space of the tables, an upper bound of the memory they take.

@@ -23,7 +23,7 @@ extension PageAllocator {
     @inline(__always)
     mutating func giveBack(_ frame: PageFrame) -> BlockState? {
         let place = Place(frame, geometry)
-        if pinnedPages > 0 { precondition(!table[place].isPinned, "a pinned page is freed") }
+        if hasPins { precondition(!table[place].isPinned, "a pinned page is freed") }
         counters.frees &+= 1
         isStalled = false
         let record = vacated(place)

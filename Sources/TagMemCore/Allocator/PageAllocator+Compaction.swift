@@ -3,7 +3,7 @@ extension PageAllocator {
     /// Whether compaction has nothing to do: the tagged blocks are ceil(t / d), or as few as pinned pages and refused
     /// moves allowed when it last tried.
     public var isCompact: Bool {
-        isStalled || taggedBlocks == geometry.blocksNeeded(tagged: taggedPages)
+        isStalled || taggedBlocks == blocksNeeded(tagged: taggedPages)
     }
 
     /// Empties sparse tagged blocks into fuller ones, with at most `budget` pages moved or exchanged.

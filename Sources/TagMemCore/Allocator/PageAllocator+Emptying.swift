@@ -9,7 +9,8 @@ extension PageAllocator {
     ///
     /// The room of the others is slack - (d - tagged - pinnedData), and tagged pages must fit: slack >= d - pinnedData.
     func canEmpty(_ record: BlockRecord, except marks: BlockRecord.Marks) -> Bool {
-        record.state == .tagged && record.pinnedTagged == 0 && record.marks.isDisjoint(with: marks)
+        record.state == .tagged && !record.isFixed && record.pinnedTagged == 0
+            && record.marks.isDisjoint(with: marks)
             && slack >= geometry.dataPages - record.pinnedData
     }
 
@@ -24,12 +25,12 @@ extension PageAllocator {
         return table[room].tagged <= table[lent].tagged ? room : lent
     }
 
-    /// Only where pages cannot move can it be that none but a fully tagged block, which is in no list, is left to
-    /// empty.
+    /// Only where pages cannot move, or the room is in blocks whose tags are hidden, can it be that none but a fully
+    /// tagged block, which is in no list, is left to empty.
     private func fullEmptiable(except marks: BlockRecord.Marks) -> BlockIndex? {
-        guard slack >= geometry.dataPages, pinnedPages > 0 || !marked.isEmpty || !refused.isEmpty else {
-            return nil
-        }
+        guard slack >= geometry.dataPages,
+            pinnedPages > 0 || fixedBlocks > 0 || !marked.isEmpty || !refused.isEmpty
+        else { return nil }
         return (0..<freshBlock).lazy.map { BlockIndex(UInt32($0)) }.first {
             canEmpty(self.table[$0], except: marks)
         }

@@ -61,7 +61,7 @@ extension PageAllocator {
             (record.pinnedTagged, record.pinnedData, record.pinnedTag)
                 == (counted.pinnedTagged, counted.pinnedData, counted.pinnedTag),
             "\(name): its pins are wrong")
-        try require(record.state == counted.settledState, "\(name): \(record.state) with \(record.used) used")
+        try require(record.state == record.settledState, "\(name): \(record.state) with \(record.used) used")
         try require(record.marks.subtracting(.refused).isEmpty, "\(name): a mark is left")
         try require(record.list == levels.list(for: record), "\(name): in the wrong list")
         switch record.state {
@@ -84,9 +84,10 @@ extension PageAllocator {
     /// Each change of a block's use was counted, in both directions.
     private func checkCounters() throws(InvariantViolation) {
         try require(
-            counters.blocksToTagged - counters.blocksToUntagged == taggedBlocks, "conversions do not add up")
+            counters.blocksToTagged - counters.blocksToUntagged + fixedBlocks == taggedBlocks,
+            "conversions do not add up")
         try require(
-            counters.allocations - counters.frees == untaggedPages + taggedPages,
+            counters.allocations - counters.frees + absentPages == untaggedPages + taggedPages,
             "allocations and frees do not add up")
         try require(
             counters.cleansForData <= counters.cleansForTags, "more cleans for data than there were tags")

@@ -6,9 +6,9 @@ extension PageAllocator {
     mutating func placeByMigration(
         _ use: PageUse, _ mover: inout some PageMover
     ) throws(AllocationError) -> Place? {
-        let isPossible = geometry.isPossible(
+        let isPossible = isPossible(
             untagged: untaggedPages + (use == .untagged ? 1 : 0),
-            tagged: taggedPages + (use == .tagged ? 1 : 0), blocks: layout.blocks)
+            tagged: taggedPages + (use == .tagged ? 1 : 0))
         guard isPossible else {
             counters.failures += 1
             if use == .tagged { counters.reserveFailures += 1 }
@@ -75,7 +75,7 @@ extension PageAllocator {
         }
         if let best { return best.block }
         // Where pages cannot move, also a block that is in no list because it is full.
-        guard pinnedPages > 0 || !marked.isEmpty else { return nil }
+        guard hasPins || absentTagPages < absentPages || !marked.isEmpty else { return nil }
         return (0..<freshBlock).lazy.map { BlockIndex(UInt32($0)) }.first { accepts(self.table[$0]) }
     }
 

@@ -1,5 +1,9 @@
 /// Pages that must stay where they are for a while.
 extension PageAllocator {
+    /// Whether there are pinned pages, beside those that are not there.
+    @inline(__always)
+    var hasPins: Bool { pinnedPages > absentPages }
+
     /// Forbids to move a page that is in use. Pins do not nest: the owner counts.
     public mutating func pin(_ frame: PageFrame) { setPinned(true, frame) }
 

@@ -23,8 +23,7 @@ extension PageAllocator {
             return frame
         }
         guard
-            geometry.isPossible(
-                untagged: untaggedPages - 1, tagged: taggedPages + 1, blocks: layout.blocks)
+            isPossible(untagged: untaggedPages - 1, tagged: taggedPages + 1)
         else {
             counters.failures += 1
             throw .noMemory(.tagged)

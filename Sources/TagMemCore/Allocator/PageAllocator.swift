@@ -36,6 +36,11 @@ public struct PageAllocator: ~Copyable, Sendable {
     /// Pages that may not move, and those of them that are lent by tagged blocks.
     public internal(set) var pinnedPages = 0
     var pinnedLent = 0
+    /// What the layout counts and is not there, see `setUpSpecialBlocks`: pages, in use and pinned for good; those of
+    /// them that would be Tag Pages; and blocks that are tagged for good.
+    var absentPages = 0
+    var absentTagPages = 0
+    var fixedBlocks = 0
 
     public internal(set) var counters = AllocatorCounters()
 
@@ -58,6 +63,7 @@ public struct PageAllocator: ~Copyable, Sendable {
         self.lists = lists
         self.layout = layout
         freeBlocks = layout.blocks
+        setUpSpecialBlocks()
     }
 
     @inline(__always)
@@ -102,7 +108,7 @@ public struct PageAllocator: ~Copyable, Sendable {
     /// Whose page it is, and what it is used for; nil if it is free, a reserved Tag Page, or in the reserve.
     public func page(at frame: PageFrame) -> (owner: PageOwner, use: PageUse, isPinned: Bool)? {
         let entry = table[Place(frame, geometry)]
-        guard let use = entry.use, entry.owner.reserve == nil else { return nil }
+        guard let use = entry.use, entry.owner.isOutside else { return nil }
         return (entry.owner, use, entry.isPinned)
     }
 

@@ -4,8 +4,12 @@ public struct PageOwner: Hashable, Sendable {
     public let object: UInt32
     public let index: UInt32
 
-    /// Objects are numbered below this: 2^29 less the two that stand for the reserves.
-    public static let objectLimit: UInt32 = 1 << 29 - 2
+    /// Objects are numbered below this: 2^29 less the two that stand for the reserves, and one for pages that are not
+    /// there.
+    public static let objectLimit: UInt32 = 1 << 29 - 3
+
+    /// Nobody: the page is not there, or not the allocator's.
+    static let absent = PageOwner(object: objectLimit + 2, uncheckedIndex: 0)
 
     public init(object: UInt32, index: UInt32) {
         precondition(object < Self.objectLimit, "an owner's object number is too large")
@@ -23,6 +27,9 @@ public struct PageOwner: Hashable, Sendable {
         self.object = object
         self.index = index
     }
+
+    /// Whether the owner is none of the allocator's own.
+    var isOutside: Bool { object < Self.objectLimit }
 
     /// Which reserve owns the page; nil if somebody outside the allocator does.
     var reserve: PageUse? {

@@ -16,7 +16,7 @@ struct BlockMap {
         var tagged = 0, untagged = 0, reserved = 0, reused = 0
     }
 
-    private let blocks: Int
+    private let blocks: Range<Int>
     private let geometry: BlockGeometry
     private let blocksPerCell: Int
     private var cells: [Cell]
@@ -28,19 +28,19 @@ struct BlockMap {
     private static let left = 120.0
     private static let top = 86.0
 
-    init(blocks: Int, geometry: BlockGeometry) {
+    init(blocks: Range<Int>, geometry: BlockGeometry) {
         self.blocks = blocks
         self.geometry = geometry
         let most = Self.columns * Self.columns
-        blocksPerCell = max(1, (blocks + most - 1) / most)
-        cells = Array(repeating: Cell(), count: (blocks + blocksPerCell - 1) / blocksPerCell)
+        blocksPerCell = max(1, (blocks.count + most - 1) / most)
+        cells = Array(repeating: Cell(), count: (blocks.count + blocksPerCell - 1) / blocksPerCell)
         for index in cells.indices {
-            cells[index].blocks = min(blocksPerCell, blocks - index * blocksPerCell)
+            cells[index].blocks = min(blocksPerCell, blocks.count - index * blocksPerCell)
         }
     }
 
     mutating func add(_ info: BlockInfo) {
-        let index = Int(info.index.rawValue) / blocksPerCell
+        let index = (Int(info.index.rawValue) - blocks.lowerBound) / blocksPerCell
         cells[index].tagged += info.taggedPages
         cells[index].untagged += info.untaggedDataPages
         cells[index].reserved += info.tagPagesReserved
@@ -60,13 +60,13 @@ struct BlockMap {
             width: width, height: Self.top + Double(rows) * (Self.size + Self.gap) + 20, title: "Tag Blocks",
             description: summary(pageSize))
         drawing.style(Self.style)
-        drawing.text("\(blocks) Tag Blocks", x: 20, y: 26, ["class": "h"])
+        drawing.text("\(blocks.count) Tag Blocks", x: 20, y: 26, ["class": "h"])
         drawing.text(summary(pageSize), x: 20, y: 46)
         drawLegend(&drawing)
         for (index, cell) in cells.enumerated() {
             let x = Self.left + Double(index % Self.columns) * (Self.size + Self.gap)
             let y = Self.top + Double(index / Self.columns) * (Self.size + Self.gap)
-            let block = BlockIndex(UInt32(index * blocksPerCell))
+            let block = BlockIndex(UInt32(blocks.lowerBound + index * blocksPerCell))
             if index % Self.columns == 0, (index / Self.columns) % 4 == 0 {
                 drawing.text("\(address(block))", x: 20, y: y + 13, ["class": "a"])
             }
@@ -105,10 +105,10 @@ struct BlockMap {
     }
 
     private func text(_ cell: Cell, _ block: BlockIndex, _ address: PhysicalAddress) -> String {
+        let first = Int(block.rawValue) - blocks.lowerBound
         let name =
             cell.blocks == 1
-            ? "block \(block.rawValue)"
-            : "blocks \(block.rawValue) to \(Int(block.rawValue) + cell.blocks - 1)"
+            ? "block \(first)" : "blocks \(first) to \(first + cell.blocks - 1)"
         let data = cell.blocks * geometry.dataPages
         let tags = cell.blocks * geometry.tagPages
         return "\(name), from \(address): \(cell.tagged) tagged, \(cell.untagged) untagged, "
@@ -123,13 +123,13 @@ struct BlockMap {
             $0.reserved += $1.reserved
             $0.reused += $1.reused
         }
-        let tags = blocks * geometry.tagPages
+        let tags = blocks.count * geometry.tagPages
         let best = tags - geometry.tagPages * geometry.blocksNeeded(tagged: sum.tagged)
         func percent(_ count: Int) -> String {
             let tenths = tags == 0 ? 0 : count * 1000 / tags
             return "\(tenths / 10).\(tenths % 10) %"
         }
-        return "Data memory \(Self.amount(UInt64(blocks * geometry.dataPages) * pageSize)), "
+        return "Data memory \(Self.amount(UInt64(blocks.count * geometry.dataPages) * pageSize)), "
             + "tag storage \(Self.amount(UInt64(tags) * pageSize)): \(percent(tags - sum.reserved)) given back "
             + "(best possible now: \(percent(best))), \(percent(sum.reused)) in use for data"
     }

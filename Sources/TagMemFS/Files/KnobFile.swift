@@ -141,7 +141,7 @@ final class KnobFile: ControlFile, @unchecked Sendable {
         let pageSize = Int(directory.pages.layout.pageSize)
         var text = ""
         for entry in fileSystem.tree.all() {
-            guard directory.withPages({ $0.allocator.pinnedPages }) > 0 else { break }
+            guard directory.withPages({ $0.allocator.pinnedInUse }) > 0 else { break }
             let object = entry.aliases.object
             var start: Int?
             let count = directory.withPages { _ in object.pages.count }

@@ -14,10 +14,10 @@ final class MapFile: TextFile, @unchecked Sendable {
 
     override func makeText() -> String {
         let (blocks, used, geometry) = directory.withPages {
-            ($0.layout.blocks, $0.allocator.blocksEverUsed, $0.allocator.geometry)
+            ($0.layout.tagBlocks, $0.allocator.blocksEverUsed, $0.allocator.geometry)
         }
         var picture = BlockMap(blocks: blocks, geometry: geometry)
-        for first in stride(from: 0, to: used, by: Self.blocksAtOnce) {
+        for first in stride(from: blocks.lowerBound, to: used, by: Self.blocksAtOnce) {
             directory.withPages { pages in
                 for index in first..<min(first + Self.blocksAtOnce, used) {
                     picture.add(pages.allocator.info(of: BlockIndex(UInt32(index))))

@@ -31,7 +31,7 @@ struct Statistics {
         func amount(_ name: String, _ count: Int, _ help: String) -> Amount {
             Amount(name: name, bytes: UInt64(count) * layout.pageSize, help: help)
         }
-        let tagPages = layout.blocks * allocator.geometry.tagPages
+        let tagPages = allocator.totalTagPages
         return [
             Amount(
                 name: "MemTotal", bytes: map.memorySize,
@@ -39,7 +39,7 @@ struct Statistics {
             Amount(name: "DataTotal", bytes: map.dataSize, help: "Data memory"),
             Amount(name: "TagStorageTotal", bytes: map.tagStorageSize, help: "Tag storage"),
             amount("Tagged", allocator.taggedPages, "Pages in tagged use"),
-            amount("Untagged", allocator.untaggedPages, "Pages in untagged use"),
+            amount("Untagged", allocator.untaggedInUse, "Pages in untagged use"),
             amount("Free", allocator.freePages, "Pages in no use, reserved Tag Pages aside"),
             amount("TaggedAvailable", allocator.availableTagged, "Tagged pages that can be had"),
             amount("UntaggedAvailable", allocator.availableUntagged, "Untagged pages that can be had"),
@@ -47,14 +47,14 @@ struct Statistics {
             amount(
                 "TagStorageReservedBest", allocator.tagPagesNeeded,
                 "Tag Pages that the tagged pages need at least"),
-            amount("TagStorageReused", allocator.tagPagesUsed, "Tag Pages in use for data"),
+            amount("TagStorageReused", allocator.tagPagesInUse, "Tag Pages in use for data"),
             amount(
                 "TagStorageGivenBack", tagPages - allocator.tagPagesReserved,
                 "Tag Pages that data can use, in use or free"),
             amount(
                 "TagStorageGivenBackBest", tagPages - allocator.tagPagesNeeded,
                 "Tag Pages that data could use at best, with the tagged pages there are"),
-            amount("Pinned", allocator.pinnedPages, "Pages that do not move"),
+            amount("Pinned", allocator.pinnedInUse, "Pages that do not move"),
             amount(
                 "AtomicReserve", allocator.reservedPages(.tagged) + allocator.reservedPages(.untagged),
                 "Pages set aside for atomic allocations"),

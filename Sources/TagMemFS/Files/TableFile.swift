@@ -81,14 +81,14 @@ final class BlocksFile: TableFile, @unchecked Sendable {
 
     override var lineLength: Int { Self.lineLength }
 
-    override var lineCount: Int { directory.pages.layout.blocks }
+    override var lineCount: Int { directory.pages.layout.tagBlocks.count }
 
     override func appendLines(_ lines: Range<Int>, to text: inout [UInt8]) {
         let infos = directory.withPages { pages in
-            lines.map { pages.allocator.info(of: BlockIndex(UInt32($0))) }
+            lines.map { pages.allocator.info(of: BlockIndex(UInt32(pages.layout.tagBlocks.lowerBound + $0))) }
         }
-        for info in infos {
-            text.append(Int(info.index.rawValue), width: 8)
+        for (index, info) in infos.enumerated() {
+            text.append(lines.lowerBound + index, width: 8)
             text.appendBlank()
             text.append(hex: info.address.rawValue, digits: 13)
             text.appendBlank()

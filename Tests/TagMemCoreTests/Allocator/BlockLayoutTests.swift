@@ -70,13 +70,32 @@ import Testing
             ])
         let layout = try BlockLayout(map: map)
         let blocks = (0..<layout.blocks).map { BlockIndex(UInt32($0)) }
-        let kept: [UInt64] = [0, 2, 5, 6, 7, 10]
-        #expect(blocks.map { layout.address(of: $0) } == kept.map { at($0) })
-        let tagPages = kept.map { at(20) + ($0 < 8 ? $0 : $0 - 2) * 0x1000 }
-        #expect(blocks.map { layout.tagPageAddress(of: $0) } == tagPages)
-        for address in [at(1), at(3), at(4), at(8), at(9), at(11), at(20) + 0x1000] {
-            #expect(layout.frame(at: address) == nil)
-        }
+        // Ordinary memory, hidden tags, blocks that are reserved in part, whole ones.
+        #expect(blocks.map { layout.address(of: $0) } == [9, 8, 1, 3, 4, 0, 2, 5, 6, 7, 10].map { at($0) })
+        #expect(layout.tagBlocks == 2..<11 && layout.specialBlocks == 5 && layout.taggableBlocks == 10)
+        let shared: [UInt64] = [1, 3, 4, 0, 2, 5, 6, 7, 10]
+        let tagPages = shared.map { at(20) + ($0 < 8 ? $0 : $0 - 2) * 0x1000 }
+        #expect(blocks[2...].map { layout.tagPageAddress(of: $0) } == tagPages)
+        #expect(
+            layout.absences == [
+                .init(block: blocks[1], positions: 0..<1), .init(block: blocks[2], positions: 1..<2),
+                .init(block: blocks[2], positions: 4..<5), .init(block: blocks[3], positions: 31..<32),
+                .init(block: blocks[4], positions: 0..<1),
+            ])
+        #expect(layout.frame(at: at(11)) == nil)
+    }
+
+    @Test("ordinary memory ends with whatever page it ends with")
+    func ordinaryMemory() throws {
+        let map = try MemoryMap(regions: [
+            .init(start: PhysicalAddress(0x3000), size: 35 << 12, kind: .ordinary)
+        ])
+        let layout = try BlockLayout(map: map)
+        #expect(layout.blocks == 2 && layout.tagBlocks.isEmpty && layout.taggableBlocks == 0)
+        #expect(layout.absences == [.init(block: BlockIndex(1), positions: 3..<32)])
+        let large = try BlockLayout(map: map, pageSize: 16384)
+        #expect(large.blocks == 1 && large.absences == [.init(block: BlockIndex(0), positions: 8..<32)])
+        #expect(large.address(of: BlockIndex(0)) == PhysicalAddress(0x4000))
     }
 
     @Test("what cannot be laid out is refused")
@@ -89,7 +108,7 @@ import Testing
             try BlockLayout(map: map, blockSize: 2)
         }
         let plain = try MemoryMap(regions: [.init(start: PhysicalAddress(0), size: 4096, kind: .tagStorage)])
-        #expect(throws: AllocatorError.noTaggableMemory) { try BlockLayout(map: plain) }
+        #expect(throws: AllocatorError.noMemory) { try BlockLayout(map: plain) }
         let huge = try MemoryMap(base: PhysicalAddress(0), size: 1 << 50)
         #expect(throws: AllocatorError.tooManyBlocks(1 << 33)) { try BlockLayout(map: huge) }
     }
