@@ -77,6 +77,8 @@ struct BlockRecord {
     var pinnedData: Int { Int(truncatingIfNeeded: pins >> 16 & 0xffff) }
     var pinnedTag: Int { Int(truncatingIfNeeded: pins >> 32 & 0xffff) }
 
+    var hasPins: Bool { pins != 0 }
+
     /// What an operation that is under way knows of a block.
     struct Marks: OptionSet {
         let rawValue: UInt8

@@ -1,13 +1,19 @@
 /// Which pages of a block are in use, and what for.
 extension BlockTable {
-    /// The first position of `range` that is free (or, with `used` true, in use).
-    func firstPosition(in block: BlockIndex, _ range: Range<Int>, used: Bool) -> Int? {
+    /// The first position of `range` that is free, or with `use` in use for that.
+    func firstPosition(in block: BlockIndex, _ range: Range<Int>, use: PageUse?) -> Int? {
         var word = range.lowerBound >> 6
         var skip = UInt64.max << UInt64(range.lowerBound & 63)
         while word << 6 < range.upperBound {
-            let bits = (used ? self[block, word: word].used : ~self[block, word: word].used) & skip
-            if bits != 0 {
-                let position = word << 6 + bits.trailingZeroBitCount
+            let bits = self[block, word: word]
+            let found =
+                switch use {
+                case nil: ~bits.used & skip
+                case .untagged: bits.used & ~bits.tagged & skip
+                case .tagged: bits.tagged & skip
+                }
+            if found != 0 {
+                let position = word << 6 + found.trailingZeroBitCount
                 return position < range.upperBound ? position : nil
             }
             word += 1

@@ -45,15 +45,12 @@ public struct DRAMPageMover: PageMover {
 
     public func move(_ page: MovingPage, to target: PageFrame) -> Bool {
         let (from, to) = (layout.address(of: page.frame), layout.address(of: target))
-        // SAFETY: `pointer` and `tagPointer` trap unless that many bytes of the mapping lie there; two pages, and the
-        // tags of two pages, never overlap.
+        // The tags first: their cache misses do not wait for the contents, which the processor fetches ahead, or these
+        // for them.
+        if page.use == .tagged { copyTags(from: from, to: to) }
+        // SAFETY: `pointer` traps unless that many bytes of the mapping lie there; two pages never overlap.
         unsafe memcpy(
             dram.pointer(to: to, count: pageBytes), dram.pointer(to: from, count: pageBytes), pageBytes)
-        if page.use == .tagged {
-            unsafe memcpy(
-                dram.tagPointer(of: to, count: pageBytes), dram.tagPointer(of: from, count: pageBytes),
-                tagBytes)
-        }
         return true
     }
 

@@ -66,14 +66,14 @@ extension PageAllocator {
                 .map { Place(block, $0) }
         }
         if use == .untagged, table[block].usedTag < geometry.tagPages {
-            return table.firstPosition(in: block, geometry.dataPages..<geometry.pages, used: false)
+            return table.firstPosition(in: block, geometry.dataPages..<geometry.pages, use: nil)
                 .map { Place(block, $0) }
         }
         return freeDataPlace(in: block)
     }
 
     func freeDataPlace(in block: BlockIndex) -> Place? {
-        table.firstPosition(in: block, 0..<geometry.dataPages, used: false).map { Place(block, $0) }
+        table.firstPosition(in: block, 0..<geometry.dataPages, use: nil).map { Place(block, $0) }
     }
 
     /// A block of the pool, which the first page takes out of it, or one that was never used.

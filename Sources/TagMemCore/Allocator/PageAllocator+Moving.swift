@@ -58,14 +58,16 @@ extension PageAllocator {
     }
 
     /// The next page of a block, from `position` on, that is in use for `use` and may move.
+    ///
+    /// Without pins the bitmaps tell, and the page's entry, a cache miss, comes while the page is copied.
     func movable(_ use: PageUse, in block: BlockIndex, _ range: Range<Int>) -> Place? {
+        let hasPins = table[block].hasPins
         var position = range.lowerBound
         while position < range.upperBound,
-            let found = table.firstPosition(in: block, position..<range.upperBound, used: true)
+            let found = table.firstPosition(in: block, position..<range.upperBound, use: use)
         {
             let place = Place(block, found)
-            let entry = table[place]
-            if entry.use == use, !entry.isPinned { return place }
+            if !hasPins || !table[place].isPinned { return place }
             position = found + 1
         }
         return nil
