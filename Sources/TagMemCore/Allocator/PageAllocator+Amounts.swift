@@ -45,8 +45,10 @@ extension PageAllocator {
     /// How many more tagged pages can be had, with every migration that helps.
     public var availableTagged: Int {
         let left = geometry.pages * layout.blocks - untaggedPages
-        let hidden = min(geometry.dataPages * fixedBlocks, left - geometry.tagPages * fixedBlocks)
-        let most = max(geometry.mostTagged(untagged: untaggedPages, blocks: layout.blocks), hidden)
+        let hidden = geometry.dataPages * fixedBlocks
+        let anywhere = geometry.mostTagged(untagged: untaggedPages, blocks: layout.blocks)
+        // As long as hidden tags suffice, no Tag Page is needed, and none is saved.
+        let most = anywhere > hidden ? anywhere : min(hidden, left - geometry.tagPages * fixedBlocks)
         return max(0, min(most, geometry.dataPages * layout.taggableBlocks) - taggedPages)
     }
 

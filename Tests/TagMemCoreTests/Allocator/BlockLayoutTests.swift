@@ -70,15 +70,15 @@ import Testing
             ])
         let layout = try BlockLayout(map: map)
         let blocks = (0..<layout.blocks).map { BlockIndex(UInt32($0)) }
-        // Ordinary memory, hidden tags, blocks that are reserved in part, whole ones.
-        #expect(blocks.map { layout.address(of: $0) } == [9, 8, 1, 3, 4, 0, 2, 5, 6, 7, 10].map { at($0) })
+        // Hidden tags and ordinary memory, blocks that are reserved in part, whole ones.
+        #expect(blocks.map { layout.address(of: $0) } == [8, 9, 1, 3, 4, 0, 2, 5, 6, 7, 10].map { at($0) })
         #expect(layout.tagBlocks == 2..<11 && layout.specialBlocks == 5 && layout.taggableBlocks == 10)
         let shared: [UInt64] = [1, 3, 4, 0, 2, 5, 6, 7, 10]
         let tagPages = shared.map { at(20) + ($0 < 8 ? $0 : $0 - 2) * 0x1000 }
         #expect(blocks[2...].map { layout.tagPageAddress(of: $0) } == tagPages)
         #expect(
             layout.absences == [
-                .init(block: blocks[1], positions: 0..<1), .init(block: blocks[2], positions: 1..<2),
+                .init(block: blocks[0], positions: 0..<1), .init(block: blocks[2], positions: 1..<2),
                 .init(block: blocks[2], positions: 4..<5), .init(block: blocks[3], positions: 31..<32),
                 .init(block: blocks[4], positions: 0..<1),
             ])

@@ -114,8 +114,9 @@ import Testing
                 let relocations = Relocations()
                 mover.onRelocation = { relocations.list.append(($0, $1)) }
                 // Mostly full, so that what is left decides.
-                if generator.oneIn(3), let key = pages.keys.sorted().randomElement(using: &generator) {
-                    let page = try #require(pages.removeValue(forKey: key))
+                if generator.oneIn(3), let key = pages.keys.sorted().randomElement(using: &generator),
+                    let page = pages.removeValue(forKey: key)
+                {
                     allocator.free(page.frame, with: &mover)
                 } else {
                     let available = use == .tagged ? allocator.availableTagged : allocator.availableUntagged
