@@ -67,7 +67,7 @@ extension [UInt8] {
 ///         0 0x0000040000000 tagged       16    0   16    0 0x0000080000000 reserved    1
 /// ```
 final class BlocksFile: TableFile, @unchecked Sendable {
-    static let lineLength = 76
+    static let lineLength = 8 + 1 + 15 + 1 + 8 + 4 * 5 + 1 + 15 + 1 + 8 + 3 + 1
 
     private let directory: CoherenceDirectory
 
@@ -80,7 +80,7 @@ final class BlocksFile: TableFile, @unchecked Sendable {
 
     override func appendLines(from first: Int, limit: Int, to text: inout [UInt8]) {
         let infos = directory.withPages { pages in
-            (first..<min(first + limit, pages.layout.blocks)).map {
+            (first..<max(first, min(first + limit, pages.layout.blocks))).map {
                 pages.allocator.info(of: BlockIndex(UInt32($0)))
             }
         }
