@@ -30,8 +30,18 @@ int cfuse_session_loop(struct fuse_session *session, unsigned threads) {
 }
 
 int cfuse_notify_size(struct fuse_session *session, fuse_ino_t node, uint64_t size) {
-    struct fuse_bufvec nothing = FUSE_BUFVEC_INIT(0);
-    return fuse_lowlevel_notify_store(session, node, (off_t)size, &nothing, 0);
+    // Answers to GETATTR that are on their way, with an older size, are not to count.
+    int result = fuse_lowlevel_notify_inval_inode(session, node, -1, 0);
+    if (result != 0)
+        return result;
+    // Only bytes that are stored move the end. These are behind it, in a page that nobody can have: one that the file
+    // shows might be locked by a read that waits, or have something in it. Not at the page's beginning: the kernel would
+    // take the page for a whole one.
+    static char nothing[1];
+    struct fuse_bufvec bytes = FUSE_BUFVEC_INIT(sizeof nothing);
+    bytes.buf[0].mem = nothing;
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    return fuse_lowlevel_notify_store(session, node, (off_t)((size + page - 1) / page * page + 1), &bytes, 0);
 }
 
 // MARK: FUSE_DIRECT_IO_ALLOW_MMAP

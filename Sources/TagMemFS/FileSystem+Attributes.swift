@@ -70,7 +70,7 @@ extension FileSystem {
             default: nil
             }
         if let kind {
-            return (directory.size(of: kind, aliases), directory.allocatedSize(of: aliases) / kind.scale)
+            return (directory.shownSize(of: kind, aliases), directory.allocatedSize(of: aliases) / kind.scale)
         }
         guard role == .checked else { return (0, 0) }
         let end = directory.size(of: nil, aliases)

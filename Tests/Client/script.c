@@ -5,6 +5,8 @@
 ///     msync MAP                  unmap MAP
 ///     load MAP AT                0x5a, or SIGBUS and the offset in the file, or SIGBUS elsewhere
 ///     store MAP AT LENGTH BYTE   ok, or as above
+///     fill MAP PAGE COUNT SEED   ok, or as above; every word of the pages gets a value of its own
+///     verify MAP PAGE COUNT SEED ok, or the first word that is not the one that was filled in, or as above
 ///     read FD OFFSET LENGTH      the count, or an errno
 ///     write FD OFFSET LENGTH BYTE
 ///     fallocate FD MODE OFFSET LENGTH          ioctl FD REQUEST
@@ -102,6 +104,31 @@ static void store(char **words) {
     free(bytes);
 }
 
+/// The pages' words are `seed` and their number in the mapping. As in the harness's `pattern`.
+static void fill_or_verify(char **words, bool fill) {
+    enum { words_per_page = page_size / 8 };
+    const struct script_map *map = &maps[slot(words[1])];
+    size_t page = parse_number(words[2]), end = page + parse_number(words[3]);
+    uint64_t seed = parse_number(words[4]), expected[words_per_page], found[words_per_page];
+    struct fault fault;
+    for (; page < end; page++) {
+        for (size_t i = 0; i < words_per_page; i++)
+            expected[i] = seed << 32 | (page * words_per_page + i);
+        uint8_t *address = map->address + page * page_size;
+        if (fill ? !guarded_store(address, expected, page_size, NULL, &fault)
+                 : !guarded_load(found, address, page_size, NULL, &fault)) {
+            answer_fault(map, fault);
+            return;
+        }
+        for (size_t i = 0; i < words_per_page && !fill; i++)
+            if (found[i] != expected[i]) {
+                printf("page %zu word %zu is %#llx\n", page, i, (unsigned long long)found[i]);
+                return;
+            }
+    }
+    answer(true);
+}
+
 static void transfer(char **words, bool write) {
     size_t length = parse_number(words[3]);
     uint8_t *bytes = malloc(length + 1);
@@ -133,6 +160,10 @@ static void run_line(int count, char **words) {
         load(words);
     else if (strcmp(verb, "store") == 0 && count == 5)
         store(words);
+    else if (strcmp(verb, "fill") == 0 && count == 5)
+        fill_or_verify(words, true);
+    else if (strcmp(verb, "verify") == 0 && count == 5)
+        fill_or_verify(words, false);
     else if (strcmp(verb, "read") == 0 && count == 4)
         transfer(words, false);
     else if (strcmp(verb, "write") == 0 && count == 5)

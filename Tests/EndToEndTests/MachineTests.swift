@@ -115,6 +115,7 @@ import Testing
     func otherMemory() throws {
         var options = Device.Options()
         options.machine = ["--machine", "virt,mte=off", "-m", "1G"]
+        options.runsOut = true
         try withDevice(options) { device in
             #expect(throws: Errno(EOPNOTSUPP)) { try device.openView(0).read(at: 0x4000_0000, count: 1) }
             try check { unsafe mkdir(device.path("untagged/a"), 0o700) }
@@ -124,6 +125,7 @@ import Testing
             #expect(throws: Errno(ENOSPC)) { try device.open("tagged/a/mem").truncate(4096) }
         }
         options.machine = ["--machine", "virt,mte=on,mte-shared-alloc=off", "-m", "1G"]
+        options.runsOut = false
         try withDevice(options) { device in
             try check { unsafe mkdir(device.path("tagged/a"), 0o700) }
             try device.open("tagged/a/mem").truncate(8 << 20)

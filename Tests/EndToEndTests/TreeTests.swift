@@ -6,7 +6,18 @@ struct TreeTests {
     @Test("Each directory has its names") func directories() throws {
         try withDevice { device in
             let root = try names(in: device.mountpoint)
-            #expect(root == ["faults", "faults_pipe", "meminfo", "phys", "vmstat"])
+            #expect(
+                root == [
+                    "blocks", "control", "faults", "faults_pipe", "firmware", "map.svg", "meminfo", "metrics",
+                    "phys", "tagged", "untagged", "vmstat",
+                ])
+            let control = try names(in: device.path("control"))
+            #expect(
+                control == [
+                    "atomic", "compact", "compaction", "pin", "reserve_tagged", "reserve_untagged", "unpin",
+                ])
+            #expect(try names(in: device.path("tagged")).isEmpty)
+            #expect(try names(in: device.path("untagged")).isEmpty)
             let phys = try names(in: device.path("phys"))
             #expect(phys == ["checked", "mem", "mode", "tags", "tags.hex", "tfsr", "views"])
             let views = try names(in: device.path("phys/views"))
@@ -14,8 +25,11 @@ struct TreeTests {
             let list = try run("ls", ["-lR", device.mountpoint])
             #expect(list.succeeded && list.errors == "")
             #expect(list.output.contains("-rw-------"))
-            let found = try run("find", [device.mountpoint, "-type", "f"])
-            #expect(found.succeeded && found.output.split(separator: "\n").count == 6 + 4 + 16)
+            let firmware = try names(in: device.path("firmware"))
+            #expect(firmware == ["devicetree", "fdt"])
+            let found = try run(
+                "find", [device.mountpoint, "-path", "*/devicetree", "-prune", "-o", "-type", "f", "-print"])
+            #expect(found.succeeded && found.output.split(separator: "\n").count == 7 + 1 + 7 + 6 + 16)
         }
     }
 
@@ -27,14 +41,24 @@ struct TreeTests {
                 ("phys/tags", 0o100600), ("phys/tags.hex", 0o100600), ("phys/checked", 0o100666),
                 ("phys/views/0", 0o100666), ("phys/views/f", 0o100666), ("phys/mode", 0o100644),
                 ("phys/tfsr", 0o100644), ("meminfo", 0o100444), ("vmstat", 0o100444), ("faults", 0o100444),
-                ("faults_pipe", 0o100400),
+                ("faults_pipe", 0o100400), ("blocks", 0o100444), ("metrics", 0o100444),
+                ("map.svg", 0o100444), ("firmware", 0o40755), ("firmware/fdt", 0o100400),
+                ("firmware/devicetree", 0o40755), ("firmware/devicetree/model", 0o100444),
+                ("tagged", 0o40755), ("untagged", 0o40755), ("control", 0o40755),
+                ("control/compact", 0o100600), ("control/compaction", 0o100600), ("control/pin", 0o100600),
+                ("control/unpin", 0o100200), ("control/atomic", 0o100600),
+                ("control/reserve_tagged", 0o100600), ("control/reserve_untagged", 0o100600),
             ]
             for (name, mode) in expected {
                 let found = try status(of: device.path(name))
                 #expect(found.st_mode == mode, "\(name)")
                 #expect(found.st_uid == getuid() && found.st_gid == getgid(), "\(name)")
             }
-            #expect(try status(of: device.mountpoint).st_nlink == 3)
+            #expect(try status(of: device.mountpoint).st_nlink == 7)
+            #expect(try status(of: device.path("phys")).st_nlink == 3)
+            for name in ["tagged", "untagged", "control"] {
+                #expect(try status(of: device.path(name)).st_nlink == 2)
+            }
         }
     }
 
@@ -141,7 +165,7 @@ struct TreeTests {
 
     @Test("The structure is not the caller's to change") func refusals() throws {
         try withDevice { device in
-            for directory in ["", "phys/", "phys/views/"] {
+            for directory in ["", "phys/", "phys/views/", "control/"] {
                 let new = device.path("\(directory)new")
                 #expect(throws: Errno(EPERM)) { try check { unsafe mkdir(new, 0o755) } }
                 #expect(throws: Errno(EPERM)) { try File(new, O_RDWR | O_CREAT) }
@@ -152,10 +176,10 @@ struct TreeTests {
                 #expect(throws: Errno(EPERM)) { try check { unsafe rename(device.path("phys/mem"), new) } }
                 #expect(throws: Errno(ENOENT)) { try status(of: new) }
             }
-            for file in ["phys/mem", "phys/views/0", "faults", "phys/mode"] {
+            for file in ["phys/mem", "phys/views/0", "faults", "phys/mode", "control/pin"] {
                 #expect(throws: Errno(EPERM)) { try check { unsafe unlink(device.path(file)) } }
             }
-            for directory in ["phys", "phys/views"] {
+            for directory in ["phys", "phys/views", "control", "tagged", "untagged"] {
                 #expect(throws: Errno(EPERM)) { try check { unsafe rmdir(device.path(directory)) } }
                 #expect(throws: Errno(EPERM)) {
                     try check { unsafe rename(device.path(directory), device.path("moved")) }
@@ -211,7 +235,9 @@ struct TreeTests {
         }
     }
 
-    @Test("What only reports cannot be written", arguments: ["meminfo", "vmstat", "faults", "faults_pipe"])
+    @Test(
+        "What only reports cannot be written",
+        arguments: ["meminfo", "vmstat", "faults", "faults_pipe", "blocks", "metrics", "map.svg"])
     func readOnlyFiles(name: String) throws {
         try withDevice { device in
             #expect(throws: Errno(EACCES)) { try device.open(name, O_WRONLY) }
@@ -294,15 +320,21 @@ struct TreeTests {
     @Test("meminfo has /proc/meminfo's layout") func memoryAmounts() throws {
         try withDevice { device in
             let text = try contents(of: device.path("meminfo"))
-            var amounts: [String: UInt64] = [:]
-            for line in text.split(separator: "\n") {
-                #expect(line.utf8.count == 31, "\(line)")
-                let words = line.split(separator: " ")
-                try #require(words.count == 3 && words[0].last == ":" && words[2] == "kB")
-                amounts[String(words[0].dropLast())] = UInt64(words[1])
+            for line in text.split(separator: "\n") { #expect(line.utf8.count == 39, "\(line)") }
+            #expect(text.hasPrefix("MemTotal:                       2112 kB\nDataTotal:"))
+            let (data, tags) = (512, 16)
+            var expected = [
+                "MemTotal": data + tags, "DataTotal": data, "TagStorageTotal": tags, "Free": data + tags,
+                "TaggedAvailable": data, "UntaggedAvailable": data + tags, "TagStorageGivenBack": tags,
+                "TagStorageGivenBackBest": tags,
+            ]
+            for name in [
+                "Tagged", "Untagged", "TagStorageReserved", "TagStorageReservedBest", "TagStorageReused",
+                "Pinned", "AtomicReserve",
+            ] {
+                expected[name] = 0
             }
-            let (data, tags) = (device.map.size >> 10, device.map.size >> 15)
-            #expect(amounts == ["MemTotal": data + tags, "DataTotal": data, "TagStorageTotal": tags])
+            #expect(try device.amounts() == expected)
         }
     }
 

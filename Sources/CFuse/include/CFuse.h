@@ -46,9 +46,9 @@ static inline void cfuse_decline(struct fuse_conn_info *connection, uint64_t cap
 #endif
 }
 
-/// Tells the kernel that the file `node` has become `size` bytes long, so that accesses of mappings reach that far. Keeps
-/// nothing cached: it is FUSE_NOTIFY_STORE of no bytes. Returns 0 or a negative errno (-ENOENT: the kernel does not know
-/// the file).
+/// Tells the kernel that the file `node` has become `size` bytes long, so that accesses of mappings reach that far and
+/// what they store is written back. Until it asks for the size, the kernel takes the file for longer, up to the first bytes
+/// of the page behind the end. Returns 0 or a negative errno (-ENOENT: the kernel does not know the file).
 int cfuse_notify_size(struct fuse_session *session, fuse_ino_t node, uint64_t size);
 
 /// Reads requests and writes replies in libfuse's stead, which is needed for two things:

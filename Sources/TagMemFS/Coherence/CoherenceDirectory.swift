@@ -267,6 +267,12 @@ final class CoherenceDirectory: Sendable {
     /// Calls `body` with the pages, under the lock.
     func withPages<Result>(_ body: (PageStore) -> Result) -> Result { state.withLock { _ in body(pages) } }
 
+    /// The size of an alias's file, for the kernel to know: from now on it is told when the file grows.
+    func shownSize(of kind: AliasKind, _ aliases: ObjectAliases) -> UInt64 {
+        state.withLock { _ in aliases.shownSizes |= kind.bit }
+        return size(of: kind, aliases)
+    }
+
     /// The size of an alias's file.
     func size(of kind: AliasKind?, _ aliases: ObjectAliases) -> UInt64 {
         state.withLock { _ in

@@ -29,6 +29,9 @@ enum AliasKind: RawRepresentable, Hashable {
         }
     }
 
+    /// For sets of kinds.
+    var bit: UInt32 { 1 << UInt32(rawValue) }
+
     /// Bytes of an object that a byte of the file stands for.
     var scale: UInt64 {
         switch self {

@@ -21,6 +21,8 @@ final class ObjectAliases: @unchecked Sendable {
     var isRemoved = false
     /// Whether its pages are to be had without migration and without waiting, or not at all.
     var isAtomic = false
+    /// Kinds of files (`AliasKind.bit`) whose size the kernel was ever told.
+    var shownSizes: UInt32 = 0
     /// Files that are open, of each kind.
     var openFiles = [Int](repeating: 0, count: AliasKind.count)
 

@@ -115,6 +115,7 @@ final class KnobFile: ControlFile, @unchecked Sendable {
                 if let frame = aliases.object.pages[index] { pages.setPinned(isPinned, frame) }
             }
         }
+        if !isPinned { worker.wakeForBackground() }
     }
 
     /// Pages that are looked at under one hold of the lock.

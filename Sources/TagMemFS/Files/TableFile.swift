@@ -70,7 +70,7 @@ extension [UInt8] {
 ///         0 0x0000040000000 tagged       16    0   16    0 0x0000080000000 reserved    1
 /// ```
 final class BlocksFile: TableFile, @unchecked Sendable {
-    static let lineLength = 76
+    static let lineLength = 8 + 1 + 15 + 1 + 8 + 4 * 5 + 1 + 15 + 1 + 8 + 3 + 1
 
     private let directory: CoherenceDirectory
 

@@ -80,10 +80,10 @@ final class ObjectMemory: @unchecked Sendable {
 
     /// The kernel knows the size of `mem`, which it has changed itself, but not those of the other files.
     private func announceSize(of aliases: ObjectAliases) {
-        let open = directory.withPages { _ in
-            AliasKind.all.filter { $0 != .mem && aliases.openFiles[Int($0.rawValue)] > 0 }
+        let known = directory.withPages { _ in
+            AliasKind.all.filter { $0 != .mem && aliases.shownSizes & $0.bit != 0 }
         }
-        for kind in open { onGrowth(aliases.node(of: kind), directory.size(of: kind, aliases)) }
+        for kind in known { onGrowth(aliases.node(of: kind), directory.size(of: kind, aliases)) }
     }
 }
 

@@ -101,15 +101,17 @@ class PageJob: DeferredOperation, @unchecked Sendable {
 extension CoherenceDirectory {
     /// Does the next step of a job that waits, if nothing is in its way. Returns whether the wait is over.
     func resume(_ job: PageJob, _ state: inout State) -> Bool {
-        guard isPassable(job.obstacle, state) else { return false }
-        let step = job.step(self, &state)
-        if case .blocked(let obstacle) = step {
+        // What the step then waits for may have come to be already, and nobody would say so again.
+        while isPassable(job.obstacle, state) {
+            let step = job.step(self, &state)
+            guard case .blocked(let obstacle) = step else {
+                job.obstacle = nil
+                job.doneStep = step
+                return true
+            }
             job.obstacle = obstacle
-            return false
         }
-        job.obstacle = nil
-        job.doneStep = step
-        return true
+        return false
     }
 
     private func isPassable(_ obstacle: PageJob.Obstacle?, _ state: borrowing State) -> Bool {

@@ -84,7 +84,8 @@ final class PageWorker: @unchecked Sendable {
             && directory.withPages { !$0.allocator.isCompact || $0.allocator.needsRefill && $0.canRefill }
     }
 
-    private func wakeForBackground() {
+    /// Something has changed that may have made work for the background.
+    func wakeForBackground() {
         if hasBackgroundWork { unsafe sem_post(semaphore) }
     }
 

@@ -65,7 +65,8 @@ final class PopulateJob: PageJob, @unchecked Sendable {
         let allocator = directory.pages
         let available =
             use == .tagged ? allocator.allocator.availableTagged : allocator.allocator.availableUntagged
-        if missing > available {
+        // Of an atomic allocation's pages some may come from the reserve, which counts as in use.
+        if !aliases.isAtomic, missing > available {
             if state.pendingReleases > 0 {
                 aliases.reshaper = nil
                 return .blocked(.releases(state.releases))

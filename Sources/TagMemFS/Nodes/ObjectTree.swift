@@ -23,9 +23,15 @@ final class ObjectTree: Sendable {
         static func path(_ use: PageUse, _ name: String) -> String { "\(use)/\(name)" }
     }
 
+    /// Equal if its bytes are. (Strings are equal if they look the same, however their letters are composed.)
+    private struct Name: Hashable {
+        private let bytes: [UInt8]
+        init(_ name: String) { bytes = Array(name.utf8) }
+    }
+
     private struct State {
         var entries: [UInt64: Entry] = [:]
-        var names: [PageUse: [String: UInt64]] = [.tagged: [:], .untagged: [:]]
+        var names: [PageUse: [Name: UInt64]] = [.tagged: [:], .untagged: [:]]
         /// The numbers in a directory, in order; made anew after a change when somebody lists it.
         var sorted: [PageUse: [UInt64]] = [:]
         /// Never used twice. 0 is the root's, 1 that of `phys`.
@@ -49,14 +55,14 @@ final class ObjectTree: Sendable {
         var now = timespec()
         unsafe clock_gettime(CLOCK_REALTIME, &now)
         return try state.withLock { state throws(FileError) in
-            if state.names[use]?[name] != nil { throw .exists }
+            if state.names[use]?[Name(name)] != nil { throw .exists }
             let number = state.nextNumber
             guard let aliases = make(number) else { throw .noSpace }
             state.nextNumber += 1
             state.entries[number] = Entry(
                 aliases: aliases, use: use, name: name, user: user, group: group, permissions: permissions,
                 created: now)
-            state.names[use]?[name] = number
+            state.names[use]?[Name(name)] = number
             state.sorted[use] = nil
             return number
         }
@@ -65,11 +71,11 @@ final class ObjectTree: Sendable {
     /// Takes the name away from an object; its number stays known until `forget`.
     func remove(_ name: String, _ use: PageUse) throws(FileError) -> ObjectAliases {
         try state.withLock { state throws(FileError) in
-            guard let number = state.names[use]?[name], let entry = state.entries[number] else {
+            guard let number = state.names[use]?[Name(name)], let entry = state.entries[number] else {
                 throw .notFound
             }
             if entry.isMoving { throw .busy }
-            state.names[use]?[name] = nil
+            state.names[use]?[Name(name)] = nil
             state.entries[number]?.isRemoved = true
             state.sorted[use] = nil
             return entry.aliases
@@ -87,13 +93,13 @@ final class ObjectTree: Sendable {
     ) throws(FileError) -> ObjectAliases? {
         guard Self.isUsable(newName) else { throw .invalid }
         return try state.withLock { state throws(FileError) in
-            guard let number = state.names[use]?[name], let entry = state.entries[number] else {
+            guard let number = state.names[use]?[Name(name)], let entry = state.entries[number] else {
                 throw .notFound
             }
             if entry.isMoving { throw .busy }
-            if use == newUse, name == newName { return nil }
-            if state.names[newUse]?[newName] != nil { throw .notEmpty }
-            state.names[newUse]?[newName] = number
+            if use == newUse, Name(name) == Name(newName) { return nil }
+            if state.names[newUse]?[Name(newName)] != nil { throw .notEmpty }
+            state.names[newUse]?[Name(newName)] = number
             state.entries[number]?.isMoving = true
             return entry.aliases
         }
@@ -109,11 +115,11 @@ final class ObjectTree: Sendable {
             state.sorted[use] = nil
             state.sorted[newUse] = nil
             if isDone {
-                state.names[use]?[name] = nil
+                state.names[use]?[Name(name)] = nil
                 state.entries[aliases.number]?.name = newName
                 state.entries[aliases.number]?.use = newUse
             } else {
-                state.names[newUse]?[newName] = nil
+                state.names[newUse]?[Name(newName)] = nil
             }
         }
     }
@@ -129,7 +135,7 @@ final class ObjectTree: Sendable {
         return number(of: String(parts[1]), in: use).flatMap { entry($0)?.aliases }
     }
 
-    func number(of name: String, in use: PageUse) -> UInt64? { state.withLock { $0.names[use]?[name] } }
+    func number(of name: String, in use: PageUse) -> UInt64? { state.withLock { $0.names[use]?[Name(name)] } }
 
     func count(in use: PageUse) -> Int { state.withLock { $0.names[use]?.count ?? 0 } }
 
