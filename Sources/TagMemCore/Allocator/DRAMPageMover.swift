@@ -4,7 +4,7 @@
     import Musl
 #endif
 
-/// The mover for emulated DRAM: copies contents and tags, exchanges them through a bounce buffer, refuses nothing.
+/// The mover for emulated DRAM: copies contents and tags, exchanges them, refuses nothing.
 ///
 /// A mover of the owner's own that must take pages from mappings first, or may refuse, calls this one for the copying.
 /// The owner is told of moves through `onRelocation`, and of Tag Storage Cleans through `onClean`.
@@ -81,22 +81,19 @@ public struct DRAMPageMover: PageMover {
             dram.tagPointer(of: to, count: pageBytes), dram.tagPointer(of: from, count: pageBytes), tagBytes)
     }
 
-    /// Exchanges two pieces of memory through a buffer that stays in the cache.
+    /// Exchanges two pieces of memory, each read and written once. `count` is a multiple of 64, as pages and their tags
+    /// are.
     private static func exchange(
         _ left: UnsafeMutableRawPointer, _ right: UnsafeMutableRawPointer, _ count: Int
     ) {
-        let chunk = 2048
-        unsafe withUnsafeTemporaryAllocation(byteCount: chunk, alignment: 64) { bounce in
-            guard let buffer = bounce.baseAddress else { return }
-            var offset = 0
-            while offset < count {
-                let size = min(chunk, count - offset)
-                // SAFETY: `offset + size` is at most `count`, and `size` at most the buffer's.
-                unsafe memcpy(buffer, left + offset, size)
-                unsafe memcpy(left + offset, right + offset, size)
-                unsafe memcpy(right + offset, buffer, size)
-                offset += size
-            }
+        var offset = 0
+        while offset < count {
+            // SAFETY: `offset + 64` is at most `count`.
+            let fromLeft = unsafe left.loadUnaligned(fromByteOffset: offset, as: SIMD8<UInt64>.self)
+            let fromRight = unsafe right.loadUnaligned(fromByteOffset: offset, as: SIMD8<UInt64>.self)
+            unsafe left.storeBytes(of: fromRight, toByteOffset: offset, as: SIMD8<UInt64>.self)
+            unsafe right.storeBytes(of: fromLeft, toByteOffset: offset, as: SIMD8<UInt64>.self)
+            offset += 64
         }
     }
 }
