@@ -94,17 +94,17 @@ final class FileSystem: @unchecked Sendable {
 
     private func statisticsFile(_ node: NodeID, _ role: Role) -> OpenFile {
         switch role {
-        case .meminfo: MeminfoFile(node: node, statistics)
-        case .metrics: MetricsFile(node: node, statistics)
-        case .map: MapFile(node: node, directory)
+        case .meminfo: ReportFile(node: node) { [statistics] in statistics.meminfo() }
+        case .metrics: ReportFile(node: node) { [statistics] in statistics.openMetrics() }
+        case .map: ReportFile(node: node) { [directory] in BlockMap(directory).text }
         case .faults: FaultsFile(node: node, log: faultLog)
         case .faultsPipe: FaultsPipeFile(node: node, log: faultLog)
         case .blocks: BlocksFile(node: node, directory)
-        default: VmstatFile(node: node, statistics)
+        default: ReportFile(node: node) { [statistics] in statistics.vmstat() }
         }
     }
 
-    var statistics: Statistics { Statistics(directory, counters, map: dram.map, objects: tree) }
+    private var statistics: Statistics { Statistics(directory, counters, map: dram.map, objects: tree) }
 
     private func objectFile(
         _ node: NodeID, _ role: Role, _ aliases: ObjectAliases, _ isWritable: Bool

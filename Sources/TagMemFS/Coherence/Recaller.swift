@@ -5,32 +5,21 @@ import Glibc
 ///
 /// A recall (FUSE_NOTIFY_INVAL_INODE) returns when the kernel has unmapped the pages and written back what was dirty,
 /// which needs a thread that serves requests: so it is never done on one of those.
-@safe
-final class Recaller: @unchecked Sendable {
-    // SAFETY: the semaphore is initialized in `init` and given up in `deinit`; the thread keeps `self`.
-    private let semaphore: UnsafeMutablePointer<sem_t>
+final class Recaller: Sendable {
+    private let semaphore = Semaphore()
     private let lane: RecallLane
 
-    init(_ lane: RecallLane) {
-        self.lane = lane
-        unsafe semaphore = .allocate(capacity: 1)
-        unsafe sem_init(semaphore, 0, 0)
-    }
-
-    deinit {
-        unsafe sem_destroy(semaphore)
-        unsafe semaphore.deallocate()
-    }
+    init(_ lane: RecallLane) { self.lane = lane }
 
     /// Tells the thread that there is something to recall. Never blocks.
-    func wake() { unsafe sem_post(semaphore) }
+    func wake() { semaphore.post() }
 
     /// Starts the thread. Once.
     func start(_ directory: CoherenceDirectory, session: OpaquePointer) {
         let session = unsafe UncheckedPointer(session)
         startThread("recall-\(lane)") { [self] in
             while true {
-                while unsafe sem_wait(semaphore) != 0 {}
+                semaphore.wait()
                 while let job = directory.nextRecall(lane) {
                     // An inode that the kernel does not know (ENOENT) has no pages.
                     unsafe fuse_lowlevel_notify_inval_inode(

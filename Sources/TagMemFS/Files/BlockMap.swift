@@ -16,8 +16,7 @@ struct BlockMap {
         var tagged = 0, untagged = 0, reserved = 0, reused = 0
     }
 
-    private let blocks: Range<Int>
-    private let geometry: BlockGeometry
+    private let layout: BlockLayout
     private let blocksPerCell: Int
     private var cells: [Cell]
 
@@ -28,9 +27,12 @@ struct BlockMap {
     private static let left = 120.0
     private static let top = 86.0
 
-    init(blocks: Range<Int>, geometry: BlockGeometry) {
-        self.blocks = blocks
-        self.geometry = geometry
+    private var blocks: Range<Int> { layout.tagBlocks }
+    private var geometry: BlockGeometry { layout.geometry }
+
+    init(_ layout: BlockLayout) {
+        self.layout = layout
+        let blocks = layout.tagBlocks
         let most = Self.columns * Self.columns
         blocksPerCell = max(1, (blocks.count + most - 1) / most)
         cells = Array(repeating: Cell(), count: (blocks.count + blocksPerCell - 1) / blocksPerCell)
@@ -53,24 +55,24 @@ struct BlockMap {
         .u { fill: #0072b2 } .r { fill: #8c2d04 } .d { fill: #56b4e9 } .n { fill: none }
         """
 
-    func draw(pageSize: UInt64, address: (BlockIndex) -> PhysicalAddress) -> [UInt8] {
+    func draw() -> [UInt8] {
         let rows = (cells.count + Self.columns - 1) / Self.columns
         let width = Self.left + Double(Self.columns) * (Self.size + Self.gap) + 20
         var drawing = SVGDocument(
             width: width, height: Self.top + Double(rows) * (Self.size + Self.gap) + 20, title: "Tag Blocks",
-            description: summary(pageSize))
+            description: summary())
         drawing.style(Self.style)
         drawing.text("\(blocks.count) Tag Blocks", x: 20, y: 26, ["class": "h"])
-        drawing.text(summary(pageSize), x: 20, y: 46)
+        drawing.text(summary(), x: 20, y: 46)
         drawLegend(&drawing)
         for (index, cell) in cells.enumerated() {
             let x = Self.left + Double(index % Self.columns) * (Self.size + Self.gap)
             let y = Self.top + Double(index / Self.columns) * (Self.size + Self.gap)
             let block = BlockIndex(UInt32(blocks.lowerBound + index * blocksPerCell))
             if index % Self.columns == 0, (index / Self.columns) % 4 == 0 {
-                drawing.text("\(address(block))", x: 20, y: y + 13, ["class": "a"])
+                drawing.text("\(layout.address(of: block))", x: 20, y: y + 13, ["class": "a"])
             }
-            draw(cell, x, y, text(cell, block, address(block)), &drawing)
+            draw(cell, x, y, text(cell, block, layout.address(of: block)), &drawing)
         }
         return drawing.finish()
     }
@@ -116,7 +118,8 @@ struct BlockMap {
             + "\(cell.reused) data, \(tags - cell.reserved - cell.reused) free of \(tags) Tag Pages"
     }
 
-    private func summary(_ pageSize: UInt64) -> String {
+    private func summary() -> String {
+        let pageSize = layout.pageSize
         let sum = cells.reduce(into: Cell()) {
             $0.tagged += $1.tagged
             $0.untagged += $1.untagged

@@ -2,7 +2,7 @@ import TagMemCore
 
 /// What there is to count, for `meminfo`, `vmstat` and `metrics`. Each number is exact, together they are of one moment
 /// as far as they are about pages.
-struct Statistics {
+struct Statistics: Sendable {
     private let directory: CoherenceDirectory
     private let counters: Counters
     private let map: MemoryMap

@@ -19,6 +19,18 @@ class TextFile: OpenFile, @unchecked Sendable {
     }
 }
 
+/// A text file that says what somebody else knows.
+final class ReportFile: TextFile, @unchecked Sendable {
+    private let make: @Sendable () -> String
+
+    init(node: NodeID, _ make: @escaping @Sendable () -> String) {
+        self.make = make
+        super.init(node: node)
+    }
+
+    override func makeText() -> String { make() }
+}
+
 /// A text file that takes one word.
 class ControlFile: TextFile, @unchecked Sendable {
     /// Longest value that is looked at, in bytes.

@@ -1,14 +1,10 @@
-import CFuse
 import DequeModule
-import Glibc
 import TagMemCore
 
 /// Runs the jobs on objects' pages: short ones on the thread that asks, long ones on a thread of its own, which also
 /// compacts while nobody asks for anything.
-@safe
-final class PageWorker: @unchecked Sendable {
-    // SAFETY: the semaphore is initialized in `init` and given up in `deinit`; the thread keeps `self`.
-    private let semaphore: UnsafeMutablePointer<sem_t>
+final class PageWorker: Sendable {
+    private let semaphore = Semaphore()
     let directory: CoherenceDirectory
     private let jobs = Guarded<Deque<PageJob>>([])
     private let settings = Guarded(Settings())
@@ -30,16 +26,7 @@ final class PageWorker: @unchecked Sendable {
     /// Looks between two steps that are done although the device is not idle.
     private static let patience = 5
 
-    init(_ directory: CoherenceDirectory) {
-        self.directory = directory
-        unsafe semaphore = .allocate(capacity: 1)
-        unsafe sem_init(semaphore, 0, 0)
-    }
-
-    deinit {
-        unsafe sem_destroy(semaphore)
-        unsafe semaphore.deallocate()
-    }
+    init(_ directory: CoherenceDirectory) { self.directory = directory }
 
     // MARK: Jobs
 
@@ -58,7 +45,7 @@ final class PageWorker: @unchecked Sendable {
             }
         }
         jobs.withLock { $0.append(job) }
-        unsafe sem_post(semaphore)
+        semaphore.post()
     }
 
     func countStall(nanoseconds: Int) {
@@ -73,7 +60,7 @@ final class PageWorker: @unchecked Sendable {
         get { settings.withLock { $0.compacts } }
         set {
             settings.withLock { $0.compacts = newValue }
-            unsafe sem_post(semaphore)
+            semaphore.post()
         }
     }
 
@@ -86,7 +73,7 @@ final class PageWorker: @unchecked Sendable {
 
     /// Something has changed that may have made work for the background.
     func wakeForBackground() {
-        if hasBackgroundWork { unsafe sem_post(semaphore) }
+        if hasBackgroundWork { semaphore.post() }
     }
 
     /// Starts the thread. Once.
@@ -114,18 +101,7 @@ final class PageWorker: @unchecked Sendable {
 
     /// Waits for a job, or while the background has something to do, for its next look.
     private func waitForWork() {
-        if hasBackgroundWork {
-            var time = timespec()
-            unsafe clock_gettime(CLOCK_REALTIME, &time)
-            time.tv_nsec += Self.period
-            if time.tv_nsec >= 1_000_000_000 {
-                time.tv_nsec -= 1_000_000_000
-                time.tv_sec += 1
-            }
-            while unsafe sem_timedwait(semaphore, &time) != 0, errno == EINTR {}
-        } else {
-            while unsafe sem_wait(semaphore) != 0 {}
-        }
+        if hasBackgroundWork { semaphore.wait(atMost: Self.period) } else { semaphore.wait() }
     }
 
     /// Compacts step by step until there is nothing to do or somebody asks for something.
