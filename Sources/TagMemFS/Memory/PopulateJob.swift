@@ -47,7 +47,7 @@ final class PopulateJob: PageJob, @unchecked Sendable {
         case .allocating: allocate(directory, &state)
         case .preparing: prepare(directory, &state)
         case .prepared: endPreparing(directory, &state)
-        case .attaching: attach(&state)
+        case .attaching: attach(directory, &state)
         case .undoing(let error): undo(error, directory, &state)
         }
     }
@@ -182,14 +182,18 @@ final class PopulateJob: PageJob, @unchecked Sendable {
         }
     }
 
-    private func attach(_ state: inout CoherenceDirectory.State) -> Step {
+    private func attach(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
         let end = min(next + Self.attachedPerStep, pages.upperBound)
         while next < end {
             if aliases.object.pages[next] == nil { aliases.object.pages.setReady(next) }
             next += 1
         }
         if next < pages.upperBound { return .again }
-        if let newSize { aliases.object.size = newSize }
+        if let newSize {
+            let lines = directory.recallEnd(of: aliases, &state)
+            if !lines.isEmpty { return .blocked(.lines(lines)) }
+            aliases.object.size = newSize
+        }
         return finish(aliases, &state)
     }
 
@@ -214,6 +218,23 @@ final class PopulateJob: PageJob, @unchecked Sendable {
 }
 
 extension CoherenceDirectory {
+    /// Recalls the pages that show an object's end and what it gets behind it: those of files of tags, which do not hold
+    /// the lines of pages that were not there, and those of views, which may show it against its tags. Pages of `mem`
+    /// hold all that they will show. Returns the lines that are to be waited for.
+    func recallEnd(of aliases: ObjectAliases, _ state: inout State) -> [Int] {
+        var held: [Int] = []
+        for kind in AliasKind.all
+        where kind != .mem && aliases.object.size % (Page.size * kind.scale) != 0 {
+            let offset = aliases.pageOffset(of: aliases.object.size - 1, in: kind)
+            for line in aliases.lines(ofPageAt: offset, in: kind, table: table)
+            where table[line].holder == aliases.holder(kind) {
+                recall(line, &state)
+                held.append(line)
+            }
+        }
+        return held
+    }
+
     /// Sets the memory of claimed lines to zero, and the tags of data lines.
     func clear(_ spans: [LineSpan], withTags: Bool) {
         for span in spans {
