@@ -101,20 +101,30 @@ class PageJob: DeferredOperation, @unchecked Sendable {
 extension CoherenceDirectory {
     /// Does the next step of a job that waits, if nothing is in its way. Returns whether the wait is over.
     func resume(_ job: PageJob, _ state: inout State) -> Bool {
-        guard isPassable(job.obstacle, state) else { return false }
-        let step = job.step(self, &state)
-        if case .blocked(let obstacle) = step {
+        while isPassable(job.obstacle, state) {
+            let step = job.step(self, &state)
+            guard case .blocked(let obstacle) = step else {
+                job.obstacle = nil
+                job.doneStep = step
+                return true
+            }
             job.obstacle = obstacle
-            return false
+            // What it waits for now may have come to be already, and then nobody would say so. Lines are looked at again
+            // when somebody is done with them.
+            if case .lines = obstacle { return false }
         }
-        job.obstacle = nil
-        job.doneStep = step
-        return true
+        return false
     }
 
     private func isPassable(_ obstacle: PageJob.Obstacle?, _ state: borrowing State) -> Bool {
         switch obstacle {
-        case .lines(let lines): !lines.contains { table[$0].isBusy || table[$0].isRecalled }
+        // A recall of an object's `mem` may wait for a size change, which may be what the job is to answer: a job that
+        // needs such a line to be back looks at it again.
+        case .lines(let lines):
+            !lines.contains { line in
+                let state = table[line]
+                return state.isBusy || state.isRecalled && !(state.isHeldByObject && state.holderKind == .mem)
+            }
         case .releases(let count): state.releases != count || state.pendingReleases == 0
         case .reshaping(let aliases): aliases.reshaper == nil
         case .recalls(let sequence): state[.free].doneSequence >= sequence

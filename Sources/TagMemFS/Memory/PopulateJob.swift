@@ -183,17 +183,18 @@ final class PopulateJob: PageJob, @unchecked Sendable {
     }
 
     private func attach(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
+        // What shows the end has all lines of the pages that there are: it is away while others come.
+        if pages.upperBound > aliases.object.sizeInPages || newSize != nil {
+            let lines = directory.recallEnd(of: aliases, &state)
+            if !lines.isEmpty { return .blocked(.lines(lines)) }
+        }
         let end = min(next + Self.attachedPerStep, pages.upperBound)
         while next < end {
             if aliases.object.pages[next] == nil { aliases.object.pages.setReady(next) }
             next += 1
         }
         if next < pages.upperBound { return .again }
-        if let newSize {
-            let lines = directory.recallEnd(of: aliases, &state)
-            if !lines.isEmpty { return .blocked(.lines(lines)) }
-            aliases.object.size = newSize
-        }
+        if let newSize { aliases.object.size = newSize }
         return finish(aliases, &state)
     }
 
