@@ -19,6 +19,8 @@ final class ObjectAliases: @unchecked Sendable {
     var reshaper: PageJob?
     /// Whether the object was removed: its pages go when its last file is closed.
     var isRemoved = false
+    /// Tickets with pages that the object has lost. Its number is its own as long as there are any.
+    var tickets = 0
     /// Whether its pages are to be had without migration and without waiting, or not at all.
     var isAtomic = false
     /// Files that are open, of each kind.
