@@ -63,14 +63,15 @@ final class PopulateJob: PageJob, @unchecked Sendable {
             missing += 1
         }
         let allocator = directory.pages
-        let available =
+        var available =
             use == .tagged ? allocator.allocator.availableTagged : allocator.allocator.availableUntagged
+        if aliases.isAtomic { available += allocator.allocator.reservedPages(use) }
         if missing > available {
-            if state.pendingReleases > 0 {
+            if state.pendingReleases > 0, !aliases.isAtomic {
                 aliases.reshaper = nil
                 return .blocked(.releases(state.releases))
             }
-            directory.reportNoSpace()
+            if !aliases.isAtomic { directory.reportNoSpace() }
             return finish(aliases, &state, .noSpace)
         }
         phase = missing == 0 ? .attaching : .allocating
