@@ -88,14 +88,18 @@ class MemoryFile: OpenFile, @unchecked Sendable {
             let count = covered(footprint, at: offset, count: size)
             if isFill, footprint.needsPages {
                 if size > Int(Page.size) { throw .readaheadRefused }
-                return populate(reply, at: offset, count: size) { file, reply in
+                return populate(reply, at: offset, count: count) { file, reply in
                     file.read(reply, at: offset, size: size, isFill: true, isNonblocking: isNonblocking)
                 }
             }
             if isFill {
-                // A short answer would tell the kernel that the file ends here.
+                // A short answer would tell the kernel that the file ends here. Neither is the kernel given a page that is
+                // all behind the end: it would keep it as zeros when the object grows, and nobody would know.
                 guard size > 0, count == size || offset + UInt64(count) >= self.size else {
                     throw footprint.stop ?? .invalid
+                }
+                if aliases.slot != nil, count <= size - Int(Page.size) {
+                    throw size > Int(Page.size) ? .readaheadRefused : footprint.stop ?? .invalid
                 }
             } else if count == 0 {
                 if footprint.stop == .pastEnd || size == 0 { return reply.endOfFile() }
