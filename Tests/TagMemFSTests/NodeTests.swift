@@ -15,13 +15,15 @@ import Testing
             #expect(role.rawValue == rawValue)
             roles.append(role)
         }
-        #expect(roles.count == 11 + 9 + 16 + Knob.allCases.count)
+        #expect(roles.count == 16 + 9 + 16 + Knob.allCases.count)
         #expect(Set(roles).count == roles.count)
         #expect(
             roles.filter(\.isDirectory) == [
-                .root, .controlDirectory, .objects(.untagged), .objects(.tagged), .object, .viewsDirectory,
+                .root, .controlDirectory, .objects(.untagged), .objects(.tagged), .firmware, .object,
+                .viewsDirectory,
+                .deviceNode,
             ])
-        #expect(roles.filter { $0.defaultPermissions & 0o022 != 0 }.count == 1 + 16)
+        #expect(roles.filter { $0.defaultPermissions & 0o022 != 0 }.count == 2 + 16)
     }
 
     @Test(
@@ -136,7 +138,8 @@ import Testing
             #expect(entries.prefix(2).map(\.name) == [".", ".."])
             #expect(entries[0].node == node && entries[1].node == fileSystem.parent(of: node))
             let children = entries.dropFirst(2)
-            #expect(children.map(\.name) == children.map(\.name).sorted())
+            // The device tree keeps the order of the blob.
+            if node.role != .deviceNode { #expect(children.map(\.name) == children.map(\.name).sorted()) }
             for (name, child, _) in children {
                 #expect(try fileSystem.lookUp(name, in: node) == child)
                 if child.role?.isDirectory == true { #expect(fileSystem.parent(of: child) == node) }
@@ -145,7 +148,10 @@ import Testing
             }
         }
         try visit(.root, "")
-        #expect(paths.count == 11 + 7 + 7 + 16)
+        let inDeviceTree = paths.count { $0.hasPrefix("/firmware/devicetree/") }
+        #expect(inDeviceTree > 10 && paths.count - inDeviceTree == 12 + 2 + 7 + 7 + 16)
+        #expect(try fileSystem.lookUp("base", in: fileSystem.firmware.root).role == .deviceTreeLink)
+        #expect(throws: FileError.notFound) { try fileSystem.lookUp("base", in: .root) }
         #expect(paths.contains("/phys/views/f") && paths.contains("/phys/tags.hex"))
         #expect(fileSystem.parent(of: .root) == .root)
     }
@@ -175,7 +181,7 @@ import Testing
     @Test("types, links, owner and permissions")
     func attributes() throws {
         for (path, mode, links) in [
-            ("", S_IFDIR | 0o755, 6), ("phys", S_IFDIR | 0o755, 3), ("phys/views", S_IFDIR | 0o755, 2),
+            ("", S_IFDIR | 0o755, 7), ("phys", S_IFDIR | 0o755, 3), ("phys/views", S_IFDIR | 0o755, 2),
             ("phys/mem", S_IFREG | 0o600, 1), ("phys/views/7", S_IFREG | 0o666, 1),
             ("faults_pipe", S_IFREG | 0o400, 1), ("phys/tfsr", S_IFREG | 0o644, 1),
         ] as [(String, mode_t, nlink_t)] {

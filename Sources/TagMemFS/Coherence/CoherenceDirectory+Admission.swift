@@ -72,15 +72,16 @@ extension CoherenceDirectory {
                     let companion = table[line]
                     if spans[index].isTagStorage {
                         if companion.isHeldByView { return nil }
-                    } else if companion.hasWriter || companion.isWanted {
+                    } else if companion.hasWriter || companion.isWanted || companion.hasManyReaders {
                         return nil
                     }
                 }
             }
         } else if checksDirectly(claim) {
-            // But not while its tags are written, which nothing can hold up.
+            // But not while its tags are written, or read by many, which nothing can hold up.
             for index in spans.indices where !spans[index].isTagStorage {
-                for line in spans[index].companions where table[line].hasWriter { return nil }
+                for line in spans[index].companions
+                where table[line].hasWriter || table[line].hasManyReaders { return nil }
             }
         }
         if case .fill = claim.purpose, let tag = claim.checkedTag, mode.refusesMismatchingPages,
@@ -96,10 +97,11 @@ extension CoherenceDirectory {
         switch claim.purpose {
         case .fill:
             // Rule: a fill from the alias that holds the page is answered at once, also while it is recalled.
-            if line.holder == claim.holder { return !line.hasWriter }
-            return line.holder == 0 && !line.hasWriter && !line.isWanted
+            // Copies that are under way nothing can hold up, so it may wait for those.
+            if line.hasWriter || line.hasManyReaders { return false }
+            return line.holder == claim.holder || line.holder == 0 && !line.isWanted
         case .read:
-            if line.hasWriter || line.isWanted { return false }
+            if line.hasWriter || line.isWanted || line.hasManyReaders { return false }
             return line.holder == 0 || line.holder == claim.holder || !mayBeDirty(number)
         case .write:
             return line.holder == 0 && !line.isBusy && !line.isWanted

@@ -10,7 +10,7 @@ import TagMemCore
 ///   queuedBytes        = bytes of waiting writes;  queuedFills = waiting fills
 ///   recalled pages     = pages of the jobs, each in one, and of the jobs under way
 ///   doneSequence       < the sequence of every job of the lane;  jobs are sorted by it
-///   a line held by an object's alias is of a page that the object has, or has lost to a ticket
+///   a line held by an object's alias is of a page that the object has, or is about to lose, or has lost to a ticket
 /// ```
 ///
 /// Pages of tickets are left out where a page of a file is looked at as a whole.
@@ -76,7 +76,7 @@ extension CoherenceDirectory {
             }
             let (aliases, address) = holder(of: line)
             let offset = aliases.pageOffset(of: address, in: kind)
-            for other in aliases.lines(ofPageAt: offset, in: kind, table: table) {
+            for other in shownLines(ofPageAt: offset, in: kind, aliases) {
                 let otherState = table[other]
                 isChecked[other] = true
                 if otherState.holder != lineState.holder || otherState.isRecalled != lineState.isRecalled
@@ -96,12 +96,25 @@ extension CoherenceDirectory {
         return table[line].holderKind?.showsTags == true ? tagged ?? memory : memory
     }
 
-    /// Whether a line is of a page that its object has lost.
+    /// The lines of a page of a file, without those behind the end of the object that are not the file's.
+    private func shownLines(ofPageAt offset: UInt64, in kind: AliasKind, _ aliases: ObjectAliases) -> [Int] {
+        let lines = aliases.lines(ofPageAt: offset, in: kind, table: table)
+        guard aliases.slot != nil else { return lines }
+        return lines.filter { line in
+            if table[line].holder == aliases.holder(kind) { return true }
+            let (memory, tagged) = table.location(of: line)
+            return (pages.owner(at: kind.showsTags ? tagged ?? memory : memory)?.address ?? 0)
+                < aliases.object.size
+        }
+    }
+
+    /// Whether a line is of a page that its object has lost, or is about to lose.
     private func isCondemned(_ line: Int) -> Bool {
         guard table[line].isHeldByObject, let frame = pages.layout.frame(at: shownAddress(of: line)),
             let page = pages.allocator.page(at: frame), let aliases = pages.owners[Int(page.owner.object)]
         else { return false }
-        return aliases.object.pages.frame(at: Int(page.owner.index)) != frame
+        let index = Int(page.owner.index)
+        return aliases.object.pages.frame(at: index) != frame || index >= aliases.object.sizeInPages
     }
 
     /// Objects and allocator agree on whose pages are where.
@@ -133,7 +146,7 @@ extension CoherenceDirectory {
         var wanted = Set<Int>()
         var bytes = 0
         var fills = 0
-        var waitingMode: Waiter?
+        var modeChanges: [ObjectIdentifier: Waiter] = [:]
         for waiter in state.queue {
             if waiter.grant != nil { return "something that was decided waits" }
             bytes += waiter.bytes
@@ -148,8 +161,9 @@ extension CoherenceDirectory {
                     fills += 1
                     if pages != 1 { return "a fill of \(pages) pages waits" }
                 }
-            case .modeChange:
-                waitingMode = waitingMode ?? waiter
+            case .modeChange(let aliases, _):
+                let object = ObjectIdentifier(aliases)
+                modeChanges[object] = modeChanges[object] ?? waiter
             case .recalls(let sequence):
                 if sequence <= state[.free].doneSequence { return "a wait for recalls that are done" }
             case .job(let job):
@@ -161,8 +175,11 @@ extension CoherenceDirectory {
         }
         if bytes != state.queuedBytes { return "\(bytes) bytes wait, not \(state.queuedBytes)" }
         if fills != state.queuedFills { return "\(fills) fills wait, not \(state.queuedFills)" }
-        return physical.modeChange === waitingMode
-            ? nil : "the mode change under way is not the first that waits"
+        for aliases in [physical] + pages.owners.compactMap({ $0 })
+        where aliases.modeChange !== modeChanges[ObjectIdentifier(aliases)] {
+            return "the mode change of \(aliases.object.name) under way is not the first that waits"
+        }
+        return nil
     }
 
     private func violationOfJobs(_ state: borrowing State, _ lane: RecallLane) -> String? {
@@ -176,7 +193,7 @@ extension CoherenceDirectory {
             last = job.sequence
             if job.ticket != nil { continue }
             for offset in stride(from: job.offset, to: job.end, by: Int(Page.size)) {
-                for line in job.aliases.lines(ofPageAt: offset, in: job.kind, table: table) {
+                for line in shownLines(ofPageAt: offset, in: job.kind, job.aliases) {
                     if table[line].holder != job.aliases.holder(job.kind) || !table[line].isRecalled {
                         return "line \(line) is to be recalled from \(job.kind), which it is not marked for"
                     }

@@ -85,12 +85,15 @@ final class CoherenceDirectory: Sendable {
     // MARK: Claims
 
     /// The memory that a range of an alias's file shows now; with `kind` nil, of `checked` at an address.
-    func footprint(of kind: AliasKind?, _ aliases: ObjectAliases, at offset: UInt64, count: Int) -> Footprint
-    {
+    /// With `handsOut`, whole pages.
+    func footprint(
+        of kind: AliasKind?, _ aliases: ObjectAliases, at offset: UInt64, count: Int, handsOut: Bool = false
+    ) -> Footprint {
         func make() -> Footprint {
             // Any view: the tag plays no part.
             let kind = kind ?? .view(AddressTag(truncating: 0))
-            return aliases.footprint(of: kind, at: offset, count: count, table: table)
+            return aliases.footprint(
+                of: kind, at: offset, count: count, handsOut: handsOut, table: table)
         }
         return aliases.slot == nil ? make() : state.withLock { _ in make() }
     }

@@ -80,7 +80,7 @@ struct LineState: RawRepresentable, Equatable {
     private static let readersMask: UInt16 = 0x1f << 10
     private static let writerBit: UInt16 = 1 << 15
 
-    /// How many operations can read a line at once: more than there are threads.
+    /// How many operations can read a line at once.
     static let maximumReaders = 31
 
     var holder: UInt16 { rawValue & Self.holderMask }
@@ -95,6 +95,8 @@ struct LineState: RawRepresentable, Equatable {
     var hasReaders: Bool { rawValue & Self.readersMask != 0 }
     var hasWriter: Bool { rawValue & Self.writerBit != 0 }
     var isBusy: Bool { hasReaders || hasWriter }
+    /// Whether another claim would leave no room for a write-back, which cannot wait.
+    var hasManyReaders: Bool { rawValue & Self.readersMask >= Self.reader * UInt16(Self.maximumReaders - 1) }
 
     var addingReader: Self {
         assert(rawValue & Self.readersMask != Self.readersMask && !hasWriter)

@@ -19,6 +19,8 @@ final class ObjectAliases: @unchecked Sendable {
     var reshaper: PageJob?
     /// Whether the object was removed: its pages go when its last file is closed.
     var isRemoved = false
+    /// Tickets with pages that the object has lost. Its number is its own as long as there are any.
+    var tickets = 0
     /// Whether its pages are to be had without migration and without waiting, or not at all.
     var isAtomic = false
     /// Kinds of files (`AliasKind.bit`) whose size the kernel was ever told.
@@ -58,8 +60,13 @@ final class ObjectAliases: @unchecked Sendable {
 
     /// The footprint of a range of an alias's file. Offsets and counts are the file's.
     ///
+    /// What is handed out is handed out by whole pages: their lines are those of memory behind the object's end, too,
+    /// which the page will show when the object grows.
+    ///
     /// With the directory's lock held, save for `phys`; see `CoherenceDirectory.footprint`.
-    func footprint(of kind: AliasKind, at offset: UInt64, count: Int, table: LineTable) -> Footprint {
+    func footprint(
+        of kind: AliasKind, at offset: UInt64, count: Int, handsOut: Bool = false, table: LineTable
+    ) -> Footprint {
         var footprint =
             switch kind {
             case .mem, .view:
@@ -69,6 +76,9 @@ final class ObjectAliases: @unchecked Sendable {
                 object.footprint(
                     ofTagsAt: offset / 2, count: Int((offset % 2 + UInt64(count) + 1) / 2), table: table)
             }
+        if handsOut, slot != nil, footprint.stop == .pastEnd, footprint.count > 0 {
+            footprint.spans = spans(ofPagesAt: offset, count: count, in: kind, table: table)
+        }
         footprint.version = version
         return footprint
     }
@@ -83,17 +93,21 @@ final class ObjectAliases: @unchecked Sendable {
     /// The lines that a page of an alias's file shows, whatever the object's size and kind are now. With the
     /// directory's lock held.
     func lines(ofPageAt offset: UInt64, in kind: AliasKind, table: LineTable) -> [Int] {
-        let page = Int(Page.size)
-        let footprint =
-            switch kind {
-            case .mem, .view:
-                object.footprint(
-                    ofMemoryAt: offset, count: page, checked: false, within: .pages, table: table)
-            case .tags: object.footprint(ofTagsAt: offset, count: page, within: .pages, table: table)
-            case .tagsHex:
-                object.footprint(ofTagsAt: offset / 2, count: page / 2, within: .pages, table: table)
-            }
-        return footprint.spans.indices.flatMap { Array(footprint.spans[$0].lines) }
+        let spans = spans(ofPagesAt: offset, count: Int(Page.size), in: kind, table: table)
+        return spans.indices.flatMap { Array(spans[$0].lines) }
+    }
+
+    private func spans(
+        ofPagesAt offset: UInt64, count: Int, in kind: AliasKind, table: LineTable
+    ) -> ShortList<LineSpan> {
+        switch kind {
+        case .mem, .view:
+            object.footprint(ofMemoryAt: offset, count: count, checked: false, within: .pages, table: table)
+                .spans
+        case .tags: object.footprint(ofTagsAt: offset, count: count, within: .pages, table: table).spans
+        case .tagsHex:
+            object.footprint(ofTagsAt: offset / 2, count: count / 2, within: .pages, table: table).spans
+        }
     }
 
     /// The page of an alias's file that shows an address of the object, as a file offset.

@@ -33,7 +33,7 @@ struct RecallJob {
 /// recall of that inode's dirty pages then waits for the answer, which may wait for other recalls: those must not stand
 /// behind it. Only `mem` of an object has a size that is changed by more than an answer.
 enum RecallLane: Int, CaseIterable, Sendable {
-    /// Inodes whose size changes are answered at once; and pages behind an inode's new end.
+    /// Inodes whose size changes are answered at once; and pages of removed objects.
     case free
     /// `mem` of objects.
     case sized

@@ -10,7 +10,7 @@ final class CheckedFile: CheckedMemoryFile, @unchecked Sendable {
     override func address(of offset: UInt64) -> UInt64 { TaggedPointer(rawValue: offset).address }
     override func checkedTag(at offset: UInt64) -> AddressTag? { TaggedPointer(rawValue: offset).addressTag }
 
-    override func footprint(at offset: UInt64, count: Int) throws(FileError) -> Footprint {
+    override func footprint(at offset: UInt64, count: Int, handsOut: Bool) throws(FileError) -> Footprint {
         guard !TaggedPointer(rawValue: offset).hasBitsAboveTag else { throw .invalid }
         var footprint = directory.footprint(of: nil, aliases, at: address(of: offset), count: count)
         // Behind one tag's addresses come the next one's: no file ends here.

@@ -29,7 +29,9 @@ extension MemoryFile {
         _ reply: consuming Reply, to size: UInt64,
         then goOn: @escaping @Sendable (MemoryFile, consuming Reply) -> Void
     ) {
-        fileSystem.memory.resize(aliases, to: size, then: DeferredReply(reply) { [self] in goOn(self, $0) })
+        // Never smaller, should somebody else have made it larger meanwhile.
+        fileSystem.memory.grow(
+            aliases, over: size..<size, then: DeferredReply(reply) { [self] in goOn(self, $0) })
     }
 
     func write(again reply: consuming Reply, at offset: UInt64, _ bytes: [UInt8]) {

@@ -44,9 +44,9 @@ class MemoryFile: OpenFile, @unchecked Sendable {
     func checkedTag(at offset: UInt64) -> AddressTag? { nil }
 
     /// The footprint of a range, or why there is none.
-    func footprint(at offset: UInt64, count: Int) throws(FileError) -> Footprint {
+    func footprint(at offset: UInt64, count: Int, handsOut: Bool = false) throws(FileError) -> Footprint {
         guard let kind else { throw .notSupported }
-        return directory.footprint(of: kind, aliases, at: offset, count: count)
+        return directory.footprint(of: kind, aliases, at: offset, count: count, handsOut: handsOut)
     }
 
     /// How many bytes of the file a footprint covers of `count` from `offset`.
@@ -84,11 +84,11 @@ class MemoryFile: OpenFile, @unchecked Sendable {
         fileSystem.counters.add(isFill ? .fills : .reads)
         do throws(FileError) {
             guard !isFill || kind != nil else { throw .notSupported }
-            let footprint = try footprint(at: offset, count: size)
+            let footprint = try footprint(at: offset, count: size, handsOut: isFill)
             let count = covered(footprint, at: offset, count: size)
             if isFill, footprint.needsPages {
                 if size > Int(Page.size) { throw .readaheadRefused }
-                return populate(reply, at: offset, count: size) { file, reply in
+                return populate(reply, at: offset, count: count) { file, reply in
                     file.read(reply, at: offset, size: size, isFill: true, isNonblocking: isNonblocking)
                 }
             }
@@ -179,7 +179,8 @@ class MemoryFile: OpenFile, @unchecked Sendable {
                 isCached
                 ? try self.footprint(
                     at: Page.start(offset),
-                    count: Int(Page.start(offset + UInt64(count) - 1) + Page.size - Page.start(offset)))
+                    count: Int(Page.start(offset + UInt64(count) - 1) + Page.size - Page.start(offset)),
+                    handsOut: true)
                 : footprint
             let claim = Claim(
                 isCached ? .cachedWrite : .write, aliases: aliases, kind: kind,

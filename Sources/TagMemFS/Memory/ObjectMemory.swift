@@ -53,7 +53,7 @@ final class ObjectMemory: @unchecked Sendable {
     /// The object was removed and its last file is closed: its pages go. Calls `body` when all of them are gone, those
     /// too that the kernel had.
     func release(
-        _ aliases: ObjectAliases, then operation: any DeferredOperation,
+        _ aliases: ObjectAliases, then operation: any DeferredOperation = Nothing(),
         whenReleased body: @escaping () -> Void
     ) {
         let released = Chained(before: Nothing(), body)

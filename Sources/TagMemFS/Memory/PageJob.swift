@@ -101,7 +101,6 @@ class PageJob: DeferredOperation, @unchecked Sendable {
 extension CoherenceDirectory {
     /// Does the next step of a job that waits, if nothing is in its way. Returns whether the wait is over.
     func resume(_ job: PageJob, _ state: inout State) -> Bool {
-        // What the step then waits for may have come to be already, and nobody would say so again.
         while isPassable(job.obstacle, state) {
             let step = job.step(self, &state)
             guard case .blocked(let obstacle) = step else {
@@ -110,13 +109,22 @@ extension CoherenceDirectory {
                 return true
             }
             job.obstacle = obstacle
+            // What it waits for now may have come to be already, and then nobody would say so. Lines are looked at again
+            // when somebody is done with them.
+            if case .lines = obstacle { return false }
         }
         return false
     }
 
     private func isPassable(_ obstacle: PageJob.Obstacle?, _ state: borrowing State) -> Bool {
         switch obstacle {
-        case .lines(let lines): !lines.contains { table[$0].isBusy || table[$0].isRecalled }
+        // A recall of an object's `mem` may wait for a size change, which may be what the job is to answer: a job that
+        // needs such a line to be back looks at it again.
+        case .lines(let lines):
+            !lines.contains { line in
+                let state = table[line]
+                return state.isBusy || state.isRecalled && !(state.isHeldByObject && state.holderKind == .mem)
+            }
         case .releases(let count): state.releases != count || state.pendingReleases == 0
         case .reshaping(let aliases): aliases.reshaper == nil
         case .recalls(let sequence): state[.free].doneSequence >= sequence

@@ -3,7 +3,7 @@ import TagMemCore
 
 /// Runs the jobs on objects' pages: short ones on the thread that asks, long ones on a thread of its own, which also
 /// compacts while nobody asks for anything.
-final class PageWorker: Sendable {
+final class PageWorker: @unchecked Sendable {
     private let semaphore = Semaphore()
     let directory: CoherenceDirectory
     private let jobs = Guarded<Deque<PageJob>>([])
@@ -15,8 +15,8 @@ final class PageWorker: Sendable {
         var isBusy = false
     }
 
-    /// Steps that the asking thread does itself.
-    private static let ownSteps = 16
+    /// Steps that the asking thread does itself. Set once before requests are served: by tests, which do them one by one.
+    var ownSteps = 16
     /// Steps of a long job before it is the next one's turn.
     private static let turn = 64
     /// How often the background looks whether it has something to do, in nanoseconds; and how many requests there are
@@ -31,7 +31,17 @@ final class PageWorker: Sendable {
     // MARK: Jobs
 
     /// Does steps of a job, on this thread while they are few.
-    func run(_ job: PageJob) { run(job, steps: Self.ownSteps) }
+    func run(_ job: PageJob) { run(job, steps: ownSteps) }
+
+    /// Goes on with the job whose turn it is, if there is one. Returns whether there was.
+    func runNext(steps: Int) -> Bool {
+        guard let job = jobs.withLock({ $0.popFirst() }) else { return false }
+        run(job, steps: steps)
+        return true
+    }
+
+    /// Whether a job is to be gone on with.
+    var hasJobs: Bool { jobs.withLock { !$0.isEmpty } }
 
     private func run(_ job: PageJob, steps: Int) {
         for _ in 0..<steps {
@@ -83,10 +93,7 @@ final class PageWorker: Sendable {
             var lastRequests = 0
             while true {
                 waitForWork()
-                if let job = jobs.withLock({ $0.popFirst() }) {
-                    run(job, steps: Self.turn)
-                    continue
-                }
+                if runNext(steps: Self.turn) { continue }
                 guard hasBackgroundWork else { continue }
                 let requests = directory.counters[.requests]
                 looks += 1

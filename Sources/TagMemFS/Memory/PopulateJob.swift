@@ -47,7 +47,7 @@ final class PopulateJob: PageJob, @unchecked Sendable {
         case .allocating: allocate(directory, &state)
         case .preparing: prepare(directory, &state)
         case .prepared: endPreparing(directory, &state)
-        case .attaching: attach(&state)
+        case .attaching: attach(directory, &state)
         case .undoing(let error): undo(error, directory, &state)
         }
     }
@@ -63,15 +63,15 @@ final class PopulateJob: PageJob, @unchecked Sendable {
             missing += 1
         }
         let allocator = directory.pages
-        let available =
+        var available =
             use == .tagged ? allocator.allocator.availableTagged : allocator.allocator.availableUntagged
-        // Of an atomic allocation's pages some may come from the reserve, which counts as in use.
-        if !aliases.isAtomic, missing > available {
-            if state.pendingReleases > 0 {
+        if aliases.isAtomic { available += allocator.allocator.reservedPages(use) }
+        if missing > available {
+            if state.pendingReleases > 0, !aliases.isAtomic {
                 aliases.reshaper = nil
                 return .blocked(.releases(state.releases))
             }
-            directory.reportNoSpace()
+            if !aliases.isAtomic { directory.reportNoSpace() }
             return finish(aliases, &state, .noSpace)
         }
         phase = missing == 0 ? .attaching : .allocating
@@ -183,7 +183,12 @@ final class PopulateJob: PageJob, @unchecked Sendable {
         }
     }
 
-    private func attach(_ state: inout CoherenceDirectory.State) -> Step {
+    private func attach(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
+        // What shows the end has all lines of the pages that there are: it is away while others come.
+        if pages.upperBound > aliases.object.sizeInPages || newSize != nil {
+            let lines = directory.recallEnd(of: aliases, &state)
+            if !lines.isEmpty { return .blocked(.lines(lines)) }
+        }
         let end = min(next + Self.attachedPerStep, pages.upperBound)
         while next < end {
             if aliases.object.pages[next] == nil { aliases.object.pages.setReady(next) }
@@ -215,6 +220,23 @@ final class PopulateJob: PageJob, @unchecked Sendable {
 }
 
 extension CoherenceDirectory {
+    /// Recalls the pages that show an object's end and what it gets behind it: those of files of tags, which do not hold
+    /// the lines of pages that were not there, and those of views, which may show it against its tags. Pages of `mem`
+    /// hold all that they will show. Returns the lines that are to be waited for.
+    func recallEnd(of aliases: ObjectAliases, _ state: inout State) -> [Int] {
+        var held: [Int] = []
+        for kind in AliasKind.all
+        where kind != .mem && aliases.object.size % (Page.size * kind.scale) != 0 {
+            let offset = aliases.pageOffset(of: aliases.object.size - 1, in: kind)
+            for line in aliases.lines(ofPageAt: offset, in: kind, table: table)
+            where table[line].holder == aliases.holder(kind) {
+                recall(line, &state)
+                held.append(line)
+            }
+        }
+        return held
+    }
+
     /// Sets the memory of claimed lines to zero, and the tags of data lines.
     func clear(_ spans: [LineSpan], withTags: Bool) {
         for span in spans {

@@ -19,10 +19,6 @@ final class ReleaseJob: PageJob, @unchecked Sendable {
     override func step(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
         switch phase {
         case .start:
-            // The size change was answered, so the inode's write-backs flow, and nothing behind its end is dirty.
-            for offset in ticket.laterRecalls {
-                directory.addRecall(ticket.aliases, .mem, at: offset, .free, ticket: ticket, &state)
-            }
             phase = .recalled
             return .blocked(.ticket(ticket))
         case .recalled:
@@ -52,8 +48,15 @@ final class ReleaseJob: PageJob, @unchecked Sendable {
             state.needsReview = true
         }
         guard ticket.frames.isEmpty else { return .again }
-        if hadPages { state.pendingReleases -= 1 }
-        if isRemoval, let slot = ticket.aliases.slot { directory.pages.removeOwner(slot) }
+        if hadPages {
+            state.pendingReleases -= 1
+            ticket.aliases.tickets -= 1
+        }
+        if isRemoval, let slot = ticket.aliases.slot {
+            // Pages that it lost before it was removed are still known by its number.
+            if ticket.aliases.tickets > 0 { return .blocked(.releases(state.releases)) }
+            directory.pages.removeOwner(slot)
+        }
         return .finished(nil)
     }
 

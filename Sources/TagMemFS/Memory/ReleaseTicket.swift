@@ -8,8 +8,6 @@ final class ReleaseTicket: @unchecked Sendable {
     var frames: [PageFrame] = []
     /// Recalls asked for and not done.
     var outstanding = 0
-    /// Pages of `mem` to recall once its size change was answered: file offsets.
-    var laterRecalls: [UInt64] = []
 
     init(_ aliases: ObjectAliases) { self.aliases = aliases }
 }

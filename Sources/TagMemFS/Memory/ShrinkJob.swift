@@ -3,8 +3,9 @@ import TagMemCore
 /// Makes an object smaller, or takes all pages of one that was removed.
 ///
 /// Views and tags of what is cut off are recalled before the job ends. What the kernel has of it through `mem` it drops
-/// itself, when the size change is answered. Pages that somebody still has go into a ticket, and are free when they
-/// have come back (`ReleaseJob`); all others are free at once.
+/// itself, when the size change is answered and before another one begins: nobody waits for that, and a recall of it
+/// might meet that other one. Pages that somebody still has go into a ticket, and are free when they have come back
+/// (`ReleaseJob`); all others are free at once.
 final class ShrinkJob: PageJob, @unchecked Sendable {
     private enum Phase { case start, cutting, clearingTail, waiting }
 
@@ -58,7 +59,10 @@ final class ShrinkJob: PageJob, @unchecked Sendable {
         while next < end {
             if let frame = object.pages.frame(at: next) {
                 if condemn(frame, directory, &state) {
-                    if ticket.frames.isEmpty { state.pendingReleases += 1 }
+                    if ticket.frames.isEmpty {
+                        state.pendingReleases += 1
+                        aliases.tickets += 1
+                    }
                     ticket.frames.append(frame)
                     directory.pages.setPinned(true, frame)
                 } else {
@@ -86,6 +90,10 @@ final class ShrinkJob: PageJob, @unchecked Sendable {
             let lineState = directory.table[line]
             if lineState.isBusy { isHeld = true }
             guard lineState.isHeldByObject, let kind = lineState.holderKind else { return }
+            if kind == .mem, !isRemoval {
+                directory.table[line] = lineState.released
+                return
+            }
             isHeld = true
             let (_, address) = directory.holder(of: line)
             let offset = aliases.pageOffset(of: address, in: kind)
@@ -93,7 +101,6 @@ final class ShrinkJob: PageJob, @unchecked Sendable {
                 directory.table[line] = lineState.recalled
                 if kind.isView { aliases.recalledViewLines += 1 }
             }
-            if kind == .mem, !isRemoval { return ticket.laterRecalls.append(offset) }
             // A page of a file of tags shows many pages of the object.
             if let last = lastRecall, last == (kind, offset) { return }
             lastRecall = (kind, offset)

@@ -1,0 +1,119 @@
+import TagMemCore
+
+@testable import TagMemFS
+
+/// What must hold between steps, and at rest.
+extension ObjectKernel {
+    /// Which page of which file the kernel has a line cached in. Fails where there are two.
+    func cachingPages() -> [Int: (file: File, offset: UInt64)] {
+        var result: [Int: (file: File, offset: UInt64)] = [:]
+        for file in files {
+            for (offset, page) in file.pages where page.bytes != nil {
+                // What is behind the end is the file's no more.
+                if let object = file.object, offset * file.kind.scale >= object.aliases.object.size {
+                    continue
+                }
+                for line in file.aliases.lines(ofPageAt: offset, in: file.kind, table: directory.table)
+                where isShown(line, file) {
+                    if let other = result[line] {
+                        failure = "line \(line) is cached through \(other.file) and \(file)"
+                    }
+                    result[line] = (file, offset)
+                    if directory.table[line].holder != file.aliases.holder(file.kind) {
+                        failure = "\(file) caches line \(line), which the directory does not know"
+                    }
+                }
+            }
+        }
+        return result
+    }
+
+    /// Whether a line of one of a file's pages is memory before the object's end.
+    private func isShown(_ line: Int, _ file: File) -> Bool {
+        guard let object = file.object else { return true }
+        let (memory, tagged) = directory.table.location(of: line)
+        let owner = directory.withPages { $0.owner(at: file.kind.showsTags ? tagged ?? memory : memory) }
+        return owner.map { $0.address < object.aliases.object.size } ?? false
+    }
+
+    /// Everything that was written is in memory or in the one page that has it.
+    func checkMemory() throws {
+        let caching = cachingPages()
+        if let failure { throw fail(failure) }
+        for file in files {
+            for (offset, page) in file.pages {
+                guard let bytes = page.bytes else { continue }
+                let footprint = footprint(file, offset, 4096)
+                forEachKnown(of: footprint) { address, position, count, place in
+                    let part = bytes[position..<position + count]
+                    let name = "\(file) 0x\(String(offset, radix: 16)) at \(position)"
+                    if part != model(place, count) { failure = "lost in the page cache: \(name)" }
+                    if !page.isDirty, !page.isWriting, !isInMemory(part, address) {
+                        failure = "a clean page is out of date: \(name)"
+                    }
+                }
+                checkTags(of: file, offset, footprint)
+            }
+        }
+        for object in objects where !object.isRemoved {
+            let pages = object.aliases.object.pages
+            for index in 0..<pages.count {
+                guard let frame = pages[index] else { continue }
+                let span = directory.span(of: frame)
+                let tagged = object.aliases.object.kind == .tagged
+                for line in [span.lines, tagged ? span.companions : 0..<0].joined() {
+                    if let (file, offset) = caching[line], let page = file.pages[offset],
+                        page.isDirty || page.isWriting
+                    {
+                        continue
+                    }
+                    checkLine(line, object, index)
+                }
+            }
+        }
+        if let failure { throw fail(failure) }
+    }
+
+    private func checkLine(_ line: Int, _ object: Object, _ index: Int) {
+        let address = directory.table.location(of: line).address
+        guard let (place, count) = place(of: address, count: Int(directory.table.size(of: line))) else {
+            return
+        }
+        if !isInMemory(model(place, count), address) {
+            failure =
+                "lost in memory: \(object.aliases.object.name), \(place.isTags ? "tags of" : "") page \(index)"
+        }
+    }
+
+    /// Views show what the tags allow, or are about to lose it.
+    private func checkTags(of file: File, _ offset: UInt64, _ footprint: Footprint) {
+        guard let tag = file.tag, file.aliases.object.mode.refusesMismatchingPages,
+            footprint.spans.count > 0, !directory.table[footprint.spans[0].start].isRecalled
+        else { return }
+        forEachLine(of: footprint, 0..<footprint.count) { address, _, count in
+            if dram.firstMismatch(of: tag, at: address, count: count) != nil {
+                failure = "\(file) shows page 0x\(String(offset, radix: 16)) against its tags"
+            }
+        }
+    }
+
+    /// When nothing is under way, no page is anybody's but the objects'.
+    func checkRest() throws {
+        let owned = objects.filter { !$0.isRemoved }.reduce(0) { $0 + $1.aliases.object.pages.present }
+        let (used, reserved, pending) = directory.state.withLock { state in
+            let allocator = directory.pages
+            return (
+                allocator.allocator.untaggedPages + allocator.allocator.taggedPages,
+                allocator.allocator.reservedPages(.tagged) + allocator.allocator.reservedPages(.untagged),
+                state.pendingReleases
+            )
+        }
+        if used != owned + reserved { throw fail("\(used) pages are in use, \(owned) + \(reserved) known") }
+        if pending != 0 { throw fail("\(pending) releases are pending at rest") }
+        for object in objects where object.aliases.reshaper != nil { throw fail("a reshaper is left") }
+        for line in 0..<directory.table.lineCount {
+            let state = directory.table[line]
+            if state.isBusy || state.isWanted || state.isRecalled { throw fail("line \(line): \(state)") }
+        }
+    }
+}

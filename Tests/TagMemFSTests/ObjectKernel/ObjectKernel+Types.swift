@@ -1,0 +1,146 @@
+import TagMemCore
+
+@testable import TagMemFS
+
+extension ObjectKernel {
+    /// What a step can begin with.
+    enum Action: Int, CaseIterable {
+        case read, write, writeTags, fill, fillMany, create, resize, append, punch, convert, remove, compact
+        case refill, changeMode
+        case store, evict, writeBack, changeWriters, pin
+
+        var isRequest: Bool { rawValue <= Self.changeMode.rawValue }
+    }
+
+    /// A page of a file in the page cache, as the memory that it shows: packed tags for `tags.hex`.
+    struct CachePage {
+        /// nil while it is filled.
+        var bytes: [UInt8]?
+        var isDirty = false
+        /// The kernel waits for an answer with the page locked.
+        var isLocked = false
+        /// Its bytes are on the way to the daemon.
+        var isWriting = false
+    }
+
+    /// A file with its inode and page cache.
+    final class File: CustomStringConvertible {
+        let aliases: ObjectAliases
+        let kind: AliasKind
+        private(set) weak var object: Object?
+        var pages: [UInt64: CachePage] = [:]
+        /// Whether somebody writes to it, or changes its size or holes.
+        var isLocked = false
+        /// Whether its write-backs are held back.
+        var holdsBack = false
+
+        init(_ aliases: ObjectAliases, _ kind: AliasKind, _ object: Object?) {
+            self.aliases = aliases
+            self.kind = kind
+            self.object = object
+        }
+
+        var tag: AddressTag? { if case .view(let tag) = kind { tag } else { nil } }
+        var description: String { "\(aliases.object.name) \(kind)" }
+        /// Bytes of memory that a page of the file shows.
+        var pageBytes: Int { kind == .tagsHex ? 2048 : 4096 }
+    }
+
+    /// A memory object, and what was last written to it.
+    final class Object {
+        let aliases: ObjectAliases
+        private(set) var files: [File] = []
+        var data: [UInt8]
+        var tags: [UInt8]
+        /// The size of `mem` as the kernel knows it.
+        var size: UInt64 = 0
+        /// What a change that is under way may or may not have done yet: in the address space of the object.
+        var unsettled: [Range<UInt64>] = []
+        var isConverting = false
+        var isRemoved = false
+
+        init(_ aliases: ObjectAliases, capacity: Int) {
+            self.aliases = aliases
+            data = Array(repeating: 0, count: capacity)
+            tags = Array(repeating: 0, count: capacity / 32)
+            files = ObjectKernel.kinds.map { File(aliases, $0, self) }
+        }
+
+        var mem: File { files[0] }
+    }
+
+    /// Where a piece of physical memory is in the model.
+    struct Place {
+        let object: Object
+        let isTags: Bool
+        /// In `data` or in `tags`.
+        let offset: Int
+    }
+
+    /// A read, write or fill that the kernel waits for the answer of.
+    final class Request: DeferredOperation, CustomStringConvertible, @unchecked Sendable {
+        let file: File
+        let purpose: Claim.Purpose
+        let offset: UInt64
+        let count: Int
+        let tag: AddressTag?
+        let value: UInt8
+        unowned let kernel: ObjectKernel
+        var claim: Claim?
+        var mode = TagCheckMode.none
+        var attempts = 0
+
+        init(
+            _ kernel: ObjectKernel, _ file: File, _ purpose: Claim.Purpose, _ offset: UInt64, _ count: Int,
+            value: UInt8 = 0
+        ) {
+            self.kernel = kernel
+            self.file = file
+            self.purpose = purpose
+            self.offset = offset
+            self.count = count
+            self.value = value
+            tag = file.tag
+        }
+
+        func run(_ grant: Grant) { kernel.decided(self, grant) }
+
+        var isFill: Bool { if case .fill = purpose { true } else { false } }
+        /// The pages that a fill has locked.
+        var offsets: [UInt64] { Array(stride(from: offset, to: offset + UInt64(count), by: 4096)) }
+
+        var description: String { "\(purpose) \(file) 0x\(String(offset, radix: 16))+\(count)" }
+    }
+
+    /// A page on the way to the daemon.
+    final class Writeback {
+        let file: File
+        let offset: UInt64
+        let claim: Claim
+
+        init(_ file: File, _ offset: UInt64, _ claim: Claim) {
+            self.file = file
+            self.offset = offset
+            self.claim = claim
+        }
+    }
+
+    /// Something that is run when a change is done.
+    final class Answer: DeferredOperation, @unchecked Sendable {
+        private let body: (FileError?) -> Void
+        init(_ body: @escaping (FileError?) -> Void) { self.body = body }
+        func run(_ grant: Grant) { if case .failed(let error) = grant { body(error) } else { body(nil) } }
+    }
+
+    /// The thread that recalls what is in a lane.
+    final class Lane {
+        enum State {
+            case asleep, lookingForWork
+            case recalling(RecallJob, offset: UInt64)
+        }
+
+        let lane: RecallLane
+        var state = State.asleep
+        init(_ lane: RecallLane) { self.lane = lane }
+    }
+}
