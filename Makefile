@@ -1,7 +1,8 @@
 # make demo   what the device does, with the usual tools, on a temporary mount
 # make test   all tests
 #
-# Both install what is missing (with apt-get). The others: bench, asan, tsan, stress, fuzz, format, lint, install, clean.
+# Both install what is missing (with apt-get). The others: bench, asan, tsan, stress, soak, fuzz, format, lint, install,
+# clean.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -9,9 +10,10 @@ SHELL := /bin/bash
 
 PREFIX ?= /usr/local
 STRESS_SECONDS ?= 30
+SOAK_SECONDS ?= 60
 FUZZ_SECONDS ?= 600
 
-.PHONY: build demo test bench asan tsan stress fuzz format lint install clean dependencies
+.PHONY: build demo test bench asan tsan stress soak fuzz format lint install clean dependencies
 
 # The Swift library goes into the program: it then needs libfuse3 and the C library alone.
 build: dependencies
@@ -28,21 +30,28 @@ bench: build
 	Benchmarks/run
 	swift run -c release --package-path Benchmarks/Core core-bench
 
-# The sanitizers: all tests but those that mount, then a stressed mount.
+# The sanitizers: all tests but those that mount, then stressed mounts.
 asan: dependencies
 	LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/lsan.supp swift test --sanitize=address --scratch-path .build-asan --skip EndToEndTests
 	swift build --product tagmem-client
 	Scripts/stress .build-asan/debug/tagmemd .build/debug/tagmem-client $(STRESS_SECONDS)
+	Scripts/soak .build-asan/debug/tagmemd .build/debug/tagmem-client $(STRESS_SECONDS)
 
 tsan: dependencies
 	swift test --sanitize=thread --scratch-path .build-tsan --skip EndToEndTests
 	swift build --product tagmem-client
 	Scripts/stress .build-tsan/debug/tagmemd .build/debug/tagmem-client $(STRESS_SECONDS)
+	Scripts/soak .build-tsan/debug/tagmemd .build/debug/tagmem-client $(STRESS_SECONDS)
 
 # STRESS_SECONDS a mode of all kinds of access to the same few pages, checked against a model.
 stress: build
 	swift build --product tagmem-client
 	Scripts/stress .build/release/tagmemd .build/debug/tagmem-client $(STRESS_SECONDS)
+
+# SOAK_SECONDS a device of objects that grow, shrink, turn and go, mapped by many. TAGMEMD_SEED repeats a run.
+soak: build
+	swift build --product tagmem-client
+	Scripts/soak .build/release/tagmemd .build/debug/tagmem-client $(SOAK_SECONDS)
 
 # FUZZ_SECONDS of device trees that nobody would write. What fails is left in Tests/Fuzz/.build/crash-…
 FUZZ_BUILD := Tests/Fuzz/.build

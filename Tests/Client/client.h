@@ -117,5 +117,6 @@ int aio_main(int count, char **arguments);
 int fds_main(int count, char **arguments);
 int interrupt_main(int count, char **arguments);
 int stress_main(int count, char **arguments);
+int objects_main(int count, char **arguments);
 
 #endif

@@ -36,6 +36,8 @@ static const struct command commands[] = {
      "DIR BASE PAGES SECONDS SEED [--processes P] [--threads T] [--kill] [--mode none|sync|async|asymm] "
      "[--tag-memory OFFSET|none] [--plain] [--lose N]",
      stress_main, 0, false},
+    {"objects", "MOUNTPOINT SECONDS SEED [--processes P] [--threads T] [--objects N] [--kill] [--lose N]", objects_main, 0,
+     false},
 };
 
 static const struct command *running;

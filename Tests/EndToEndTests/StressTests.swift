@@ -37,6 +37,34 @@ struct StressTests {
         }
     }
 
+    @Test(
+        "Objects that grow, shrink, turn and go under many users keep every byte", .repeatable,
+        arguments: [("2M", ["--kill"]), ("1M", ["--objects", "3", "--processes", "3"])])
+    func objects(size: String, options: [String]) throws {
+        try withDevice(size: size, runsOut: true, limit: Double(stressSeconds + 130)) { device in
+            try withSeed {
+                let arguments = [
+                    "objects", device.mountpoint, "\(stressSeconds)", "\($0.next() % 1_000_000)",
+                ]
+                let outcome = try client(arguments + options, timeout: Double(stressSeconds + 100))
+                #expect(outcome.succeeded && outcome.output.contains("ok objects"), "\(outcome.output)")
+            }
+            // Memory may have been short; now it is.
+            #expect(throws: Errno(ENOSPC)) {
+                try device.make("untagged/all", pages: try device.available("untagged"))
+                try device.make("untagged/more", pages: 1)
+            }
+        }
+    }
+
+    @Test("A byte that is lost is seen by the client") func lostObjectBytes() throws {
+        try withDevice { device in
+            let outcome = try client(["objects", device.mountpoint, "5", "1", "--lose", "50"])
+            #expect(
+                outcome.ending == .exited(1) && outcome.output.contains("lost bytes"), "\(outcome.output)")
+        }
+    }
+
     @Test("System calls of every kind stop at the same byte") func vectors() throws {
         try withDevice(limit: 100) { device in
             let outcome = try client(["vectors", device.path("phys"), "0x40010000"])

@@ -133,8 +133,10 @@ extension CoherenceDirectory {
                     let lineState = table[line].held(by: claim.holder).addingReader
                     table[line] = lineState.isRecalled ? lineState.refilled : lineState
                 }
-            case .read, .writeback:
+            case .read:
                 for line in spans[index].lines { table[line] = table[line].addingReader }
+            case .writeback:
+                for line in spans[index].lines { table[line] = table[line].addingWriteback }
             case .write:
                 for line in spans[index].lines { table[line] = table[line].addingWriter }
             case .cachedWrite:

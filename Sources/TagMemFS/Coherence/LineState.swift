@@ -102,6 +102,12 @@ struct LineState: RawRepresentable, Equatable {
         assert(rawValue & Self.readersMask != Self.readersMask && !hasWriter)
         return Self(rawValue: rawValue + Self.reader)
     }
+    /// A reader that nothing can hold up: a page that comes back. Through the page cache a write of the same file may be
+    /// under way on it, as the kernel does not keep the page locked for that.
+    var addingWriteback: Self {
+        assert(rawValue & Self.readersMask != Self.readersMask)
+        return Self(rawValue: rawValue + Self.reader)
+    }
     var removingReader: Self {
         assert(hasReaders)
         return Self(rawValue: rawValue - Self.reader)

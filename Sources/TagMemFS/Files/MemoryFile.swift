@@ -93,12 +93,15 @@ class MemoryFile: OpenFile, @unchecked Sendable {
                 }
             }
             if isFill {
-                // A short answer would tell the kernel that the file ends here; and pages behind the end, of which
-                // nobody would know, that they are zero.
-                guard size > 0, count == size || count > 0 && offset + UInt64(count) >= self.size else {
+                // A short answer would tell the kernel that the file ends here.
+                guard size > 0, count == size || offset + UInt64(count) >= self.size else {
                     throw footprint.stop ?? .invalid
                 }
-                if size - count >= Int(Page.size) { throw .readaheadRefused }
+                // The kernel may take the files that it does not truncate itself for longer than they are. It would
+                // keep pages of zeros behind the end that nobody knows of.
+                if kind != .mem, size - count >= Int(Page.size) {
+                    throw count == 0 ? .pastEnd : .readaheadRefused
+                }
             } else if count == 0 {
                 if footprint.stop == .pastEnd || size == 0 { return reply.endOfFile() }
                 throw footprint.stop ?? .invalid
