@@ -180,6 +180,7 @@ public final class DRAM: @unchecked Sendable {
 
     /// Sets `count` bytes at `address` to zero. All of it must be memory of one region.
     public func zero(_ address: PhysicalAddress, count: Int) {
+        guard count > 0 else { return }
         // SAFETY: `pointer` traps unless `count` bytes of the mapping lie there.
         unsafe memset(pointer(to: address, count: count), 0, count)
     }
