@@ -63,11 +63,11 @@ final class PopulateJob: PageJob, @unchecked Sendable {
             missing += 1
         }
         let allocator = directory.pages
-        var available =
+        let available =
             use == .tagged ? allocator.allocator.availableTagged : allocator.allocator.availableUntagged
-        if aliases.isAtomic { available += allocator.allocator.reservedPages(use) }
-        if missing > available {
-            if state.pendingReleases > 0, !aliases.isAtomic {
+        // An atomic allocation is tried: some of its pages may come from the reserve, which counts as in use.
+        if !aliases.isAtomic, missing > available {
+            if state.pendingReleases > 0 {
                 aliases.reshaper = nil
                 return .blocked(.releases(state.releases))
             }
