@@ -40,16 +40,19 @@ extension PageAllocator {
 
     /// A page is in use and pinned from now on.
     private mutating func takeAway(_ place: Place) {
-        if table[place.block].state == .free {
-            table[place.block].state = .untagged
+        var record = table[place.block]
+        if record.state == .free {
+            record.state = .untagged
+            table[place.block] = record
             freeBlocks -= 1
         }
         let entry = PageEntry(.untagged, .absent).pinned(true)
         occupy(place, entry)
-        table[place.block] = table[place.block].pinning(.untagged, isTagPage: isTagPage(place), true)
+        record = table[place.block].pinning(.untagged, isTagPage: isTagPage(place), true)
+        table[place.block] = record
         pinnedPages += 1
         absentPages += 1
         if isTagPage(place) { absentTagPages += 1 }
-        if table[place.block].state == .tagged { pinnedLent += 1 }
+        if record.state == .tagged { pinnedLent += 1 }
     }
 }
