@@ -151,4 +151,20 @@ import Testing
         #expect(#expect(throws: DRAMError.self) { _ = try DRAM(map: parts) }?.size == 1 << 51)
         #expect(error?.description.contains("\(UInt64(1) << 50) bytes") == true)
     }
+
+    @Test(
+        "memory that is cleared is zero, and what is beside it is as it was",
+        arguments: [1, 4095, 4096, 100_000, (128 << 10) - 1, 128 << 10, (128 << 10) + 1, 150_000],
+        [0, 1, 4095, 4096, 5000])
+    func clear(_ count: Int, _ offset: UInt64) throws {
+        let dram = try Machine.make()
+        let region = dram.map.regions[0]
+        dram.setBytes([UInt8](repeating: 0xa5, count: Int(region.size)), at: region.start)
+        dram.clear(region.start + offset, count: count)
+        let bytes = dram.bytes(at: region.start, count: Int(region.size))
+        let cleared = Int(offset)..<Int(offset) + count
+        #expect(bytes[cleared].allSatisfy { $0 == 0 })
+        #expect(bytes[..<cleared.lowerBound].allSatisfy { $0 == 0xa5 })
+        #expect(bytes[cleared.upperBound...].allSatisfy { $0 == 0xa5 })
+    }
 }

@@ -27,7 +27,7 @@ import Testing
         try withSeed { generator in
             for _ in 0..<4 * soakFactor {
                 let kernel = try ObjectKernel(world.shape, SeededGenerator(seed: generator.next()))
-                for _ in 0..<3 { try kernel.run(steps: 150) }
+                for _ in 0..<3 { try kernel.run(steps: 250) }
             }
         }
     }

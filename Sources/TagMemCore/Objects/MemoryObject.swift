@@ -74,7 +74,9 @@ public final class MemoryObject: @unchecked Sendable {
         case size
         /// To the end of the 32 bytes that the last byte shares its tag byte with.
         case tags
-        /// To the end of its last page.
+        /// To the end of the page that the size ends in.
+        case lastPage
+        /// To the end of the last page that is there, which may be far behind the size.
         case pages
     }
 
@@ -88,6 +90,7 @@ public final class MemoryObject: @unchecked Sendable {
             switch bound {
             case .size: size
             case .tags: tagBytes * TagGranule.bytesPerTagByte
+            case .lastPage: UInt64(sizeInPages) * layout.pageSize
             case .pages: UInt64(pages.count) * layout.pageSize
             }
         return pagedExtent(at: address, limit: limit, end, layout)

@@ -104,7 +104,7 @@ extension CoherenceDirectory {
             if table[line].holder == aliases.holder(kind) { return true }
             let (memory, tagged) = table.location(of: line)
             return (pages.owner(at: kind.showsTags ? tagged ?? memory : memory)?.address ?? 0)
-                < aliases.object.size
+                < UInt64(aliases.object.sizeInPages) * pages.layout.pageSize
         }
     }
 

@@ -57,13 +57,13 @@ struct Footprint {
 extension MemoryObject {
     /// The footprint of `count` bytes of `mem` (or, with `checked`, of a view) from the object's `address`.
     ///
-    /// Within `.pages`, whatever the object's kind: what the kernel may still have of it.
+    /// Within whole pages, whatever the object's kind: what the kernel may still have of it.
     func footprint(
         ofMemoryAt address: UInt64, count: Int, checked: Bool, within bound: Bound = .size, table: LineTable
     ) -> Footprint {
         var footprint = Footprint()
         var position = address
-        if checked, kind == .untagged, bound != .pages {
+        if checked, kind == .untagged, bound == .size {
             footprint.stop = .notTaggable
             return footprint
         }
@@ -97,7 +97,7 @@ extension MemoryObject {
         var footprint = Footprint()
         let scale = TagGranule.bytesPerTagByte
         var position = offset
-        if kind == .untagged, bound != .pages {
+        if kind == .untagged, bound == .tags {
             footprint.stop = .notTaggable
             return footprint
         }

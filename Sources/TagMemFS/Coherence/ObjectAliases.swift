@@ -77,7 +77,8 @@ final class ObjectAliases: @unchecked Sendable {
                     ofTagsAt: offset / 2, count: Int((offset % 2 + UInt64(count) + 1) / 2), table: table)
             }
         if handsOut, slot != nil, footprint.stop == .pastEnd, footprint.count > 0 {
-            footprint.spans = spans(ofPagesAt: offset, count: count, in: kind, table: table)
+            footprint.spans = spans(
+                ofPagesAt: offset, count: count, in: kind, within: .lastPage, table: table)
         }
         footprint.version = version
         return footprint
@@ -93,20 +94,21 @@ final class ObjectAliases: @unchecked Sendable {
     /// The lines that a page of an alias's file shows, whatever the object's size and kind are now. With the
     /// directory's lock held.
     func lines(ofPageAt offset: UInt64, in kind: AliasKind, table: LineTable) -> [Int] {
-        let spans = spans(ofPagesAt: offset, count: Int(Page.size), in: kind, table: table)
+        let spans = spans(ofPagesAt: offset, count: Int(Page.size), in: kind, within: .pages, table: table)
         return spans.indices.flatMap { Array(spans[$0].lines) }
     }
 
     private func spans(
-        ofPagesAt offset: UInt64, count: Int, in kind: AliasKind, table: LineTable
+        ofPagesAt offset: UInt64, count: Int, in kind: AliasKind, within bound: MemoryObject.Bound,
+        table: LineTable
     ) -> ShortList<LineSpan> {
         switch kind {
         case .mem, .view:
-            object.footprint(ofMemoryAt: offset, count: count, checked: false, within: .pages, table: table)
+            object.footprint(ofMemoryAt: offset, count: count, checked: false, within: bound, table: table)
                 .spans
-        case .tags: object.footprint(ofTagsAt: offset, count: count, within: .pages, table: table).spans
+        case .tags: object.footprint(ofTagsAt: offset, count: count, within: bound, table: table).spans
         case .tagsHex:
-            object.footprint(ofTagsAt: offset / 2, count: count / 2, within: .pages, table: table).spans
+            object.footprint(ofTagsAt: offset / 2, count: count / 2, within: bound, table: table).spans
         }
     }
 

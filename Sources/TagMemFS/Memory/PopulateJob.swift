@@ -184,8 +184,7 @@ final class PopulateJob: PageJob, @unchecked Sendable {
     }
 
     private func attach(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
-        // What shows the end has all lines of the pages that there are: it is away while others come.
-        if pages.upperBound > aliases.object.sizeInPages || newSize != nil {
+        if newSize != nil {
             let lines = directory.recallEnd(of: aliases, &state)
             if !lines.isEmpty { return .blocked(.lines(lines)) }
         }

@@ -53,6 +53,7 @@ struct AllocatorHarness: ~Copyable {
     /// Allocates, checks that the page is zero, and fills it.
     mutating func allocate(_ use: PageUse, atomic: Bool = false) throws(AllocationError) {
         let owner = newOwner()
+        memory.hasGivenUp = false
         let frame =
             atomic
             ? try allocator.allocateAtomic(use, for: owner, with: &memory)
@@ -106,6 +107,7 @@ struct AllocatorHarness: ~Copyable {
 
     mutating func setUse(_ owner: PageOwner, _ use: PageUse) throws {
         let frame = try #require(memory.frames[owner])
+        memory.hasGivenUp = false
         let moved = try allocator.setUse(use, of: frame, with: &memory)
         #expect(memory.frames[owner] == moved, "the owner was not told")
         if use == .tagged { #expect(memory.tags[Int(moved.rawValue)] == 0, "the tags are not 0") }
@@ -149,6 +151,7 @@ struct AllocatorHarness: ~Copyable {
         var steps = 0
         while !allocator.isCompact {
             let before = memory.moves
+            memory.hasGivenUp = false
             let used = allocator.compactStep(budget: budget, with: &memory)
             #expect(used <= budget && memory.moves - before <= budget, "a step exceeded its budget")
             steps += 1

@@ -14,8 +14,10 @@ import Testing
         var pins = false
         var refusals = false
         var reserve = false
+        /// A refusal ends the call.
+        var givesUp = false
         var testDescription: String {
-            "\(blocks) blocks of \(dataPages) + \(tagPages)\(pins ? ", pins" : "")\(refusals ? ", refusals" : "")\(reserve ? ", reserve" : "")"
+            "\(blocks) blocks of \(dataPages) + \(tagPages)\(pins ? ", pins" : "")\(refusals ? ", refusals" : "")\(givesUp ? " that end the call" : "")\(reserve ? ", reserve" : "")"
         }
         var isExact: Bool { !pins && !refusals }
     }
@@ -29,6 +31,9 @@ import Testing
         .init(blocks: 4, steps: 1000, pins: true, reserve: true),
         .init(blocks: 6, dataPages: 4, steps: 1500, refusals: true),
         .init(blocks: 5, dataPages: 8, tagPages: 2, steps: 1500, pins: true, refusals: true, reserve: true),
+        .init(blocks: 6, dataPages: 4, steps: 1500, refusals: true, givesUp: true),
+        .init(blocks: 3, steps: 1000, refusals: true, reserve: true, givesUp: true),
+        .init(blocks: 5, dataPages: 8, tagPages: 2, steps: 1500, pins: true, refusals: true, givesUp: true),
     ]
 
     @Test("every allocation that can be is, and nothing is ever lost", arguments: settings)
@@ -39,6 +44,7 @@ import Testing
             if setting.refusals {
                 var seeded = SeededGenerator(seed: generator.next())
                 harness.memory.refusals = { seeded.oneIn(6) }
+                harness.memory.givesUp = setting.givesUp
             }
             if setting.reserve {
                 harness.allocator.setReserveWatermark(.tagged, to: 3, with: &harness.memory)
@@ -76,6 +82,7 @@ import Testing
         switch choice {
         case 0:
             let tagsNeeded = harness.allocator.tagPagesNeeded
+            harness.memory.hasGivenUp = false
             harness.allocator.compactStep(
                 budget: Int.random(in: 1...40, using: &generator), with: &harness.memory)
             #expect(harness.allocator.tagPagesReserved >= tagsNeeded)
@@ -88,6 +95,7 @@ import Testing
             guard setting.reserve else { return }
             let canBeAll = harness.isPossible(
                 untagged: harness.count(.untagged) + 2, tagged: harness.count(.tagged) + 3)
+            harness.memory.hasGivenUp = false
             do throws(AllocationError) {
                 try harness.allocator.refillReserve(budget: 9, with: &harness.memory)
                 let needsRefill = harness.allocator.needsRefill
@@ -106,7 +114,19 @@ import Testing
         _ use: PageUse, _ harness: inout AllocatorHarness, _ setting: Setting
     ) throws {
         let expected = harness.mustSucceed(use)
-        let error = harness.attempt(use)
+        var error = harness.attempt(use)
+        if setting.givesUp, error == .mustWait(use) {
+            // What was in the way has gone: the call is made again, and is as complete as if nothing had been.
+            try #require(expected)
+            try harness.verify("given up")
+            let refusals = harness.memory.refusals
+            harness.memory.refusals = nil
+            error = harness.attempt(use)
+            harness.memory.refusals = refusals
+            if !setting.pins { try #require(error == nil, "\(harness.used) of \(harness.blocks) blocks") }
+        } else if setting.givesUp, !setting.pins {
+            try #require(error == (expected ? nil : .noMemory(use)))
+        }
         if expected, setting.isExact {
             try #require(error == nil, "\(harness.used) of \(harness.blocks) blocks")
         }
@@ -135,7 +155,9 @@ import Testing
             try #require(expected)
         } catch let error as AllocationError {
             let isFair =
-                expected ? !setting.isExact && error == .immovable(.tagged) : error == .noMemory(.tagged)
+                expected
+                ? !setting.isExact && (error == .immovable(.tagged) || error == .mustWait(.tagged))
+                : error == .noMemory(.tagged)
             try #require(isFair, "\(error)")
         }
     }

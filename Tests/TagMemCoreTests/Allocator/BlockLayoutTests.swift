@@ -112,4 +112,17 @@ import Testing
         let huge = try MemoryMap(base: PhysicalAddress(0), size: 1 << 50)
         #expect(throws: AllocatorError.tooManyBlocks(1 << 33)) { try BlockLayout(map: huge) }
     }
+
+    @Test("no frame has the bit that page tables keep beside it", arguments: [1, 3, 64])
+    func limit(_ blockSize: Int) throws {
+        let geometry = BlockGeometry(blockSizeInPages: blockSize)
+        let most = Int(Int32.max) >> Int(geometry.frameShift)
+        #expect(throws: AllocatorError.tooManyBlocks(most)) {
+            try BlockLayout(blocks: most, geometry: geometry)
+        }
+        let layout = try BlockLayout(blocks: most - 1, geometry: geometry)
+        let last = PageFrame(Place(BlockIndex(UInt32(most - 2)), geometry.pages - 1), geometry)
+        #expect(last.rawValue < 1 << 31 - 1)
+        #expect(layout.frame(at: layout.address(of: last)) == last)
+    }
 }

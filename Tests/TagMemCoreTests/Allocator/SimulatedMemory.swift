@@ -15,6 +15,9 @@ struct SimulatedMemory: PageMover {
     /// Frames whose pages refuse to move.
     var refusing: Set<PageFrame> = []
     var refusals: (() -> Bool)?
+    /// Whether a refusal ends the call that is under way; set back before the next one.
+    var givesUp = false
+    var hasGivenUp = false
     /// Moves and exchanges.
     var moves = 0
     /// Where the owners' pages are, as they were told.
@@ -70,7 +73,10 @@ struct SimulatedMemory: PageMover {
     }
 
     private mutating func refuses(_ page: MovingPage) -> Bool {
-        refusing.contains(page.frame) || refusals?() == true
+        if hasGivenUp { complaints.append("asked to move a page after giving up") }
+        let isRefused = refusing.contains(page.frame) || refusals?() == true
+        if isRefused, givesUp { hasGivenUp = true }
+        return isRefused
     }
 
     mutating func move(_ page: MovingPage, to target: PageFrame) -> Bool {

@@ -34,7 +34,7 @@ extension ObjectKernel {
     func randomFile(_ accepts: (File) -> Bool = { _ in true }) -> File? {
         let objectFiles = objects.filter { !$0.isRemoved }.flatMap { $0.files }.filter(accepts)
         let others = physicalFiles.filter(accepts)
-        let choice = generator.oneIn(3) || objectFiles.isEmpty ? others : objectFiles
+        let choice = generator.oneIn(5) || objectFiles.isEmpty ? others : objectFiles
         return choice.randomElement(using: &generator)
     }
 
@@ -62,7 +62,7 @@ extension ObjectKernel {
     }
 
     func randomValue() -> UInt8 {
-        if generator.oneIn(2) { return generator.oneIn(2) ? 0 : 0x11 }
+        if generator.oneIn(3) { return generator.oneIn(2) ? 0 : 0x11 }
         nextValue &+= 1
         return nextValue
     }

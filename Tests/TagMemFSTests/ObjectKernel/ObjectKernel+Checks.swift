@@ -97,6 +97,19 @@ extension ObjectKernel {
         }
     }
 
+    /// What is copied is where the file shows it: it does not move while it is.
+    func checkPlace(of file: File, _ offset: UInt64, _ count: Int, _ copied: Footprint, cuts: Int) {
+        guard file.object?.cuts ?? 0 == cuts else { return }
+        var now: [Int: PhysicalAddress] = [:]
+        let shown = footprint(file, offset, count)
+        forEachLine(of: shown, 0..<shown.count) { address, position, _ in now[position] = address }
+        forEachLine(of: copied, 0..<copied.count) { address, position, _ in
+            if let other = now[position], other != address {
+                failure = "\(file) is copied at \(address), and shown at \(other)"
+            }
+        }
+    }
+
     /// When nothing is under way, no page is anybody's but the objects'.
     func checkRest() throws {
         let owned = objects.filter { !$0.isRemoved }.reduce(0) { $0 + $1.aliases.object.pages.present }

@@ -77,6 +77,7 @@ extension ObjectKernel {
         object.mem.isLocked = true
         object.mem.holdsBack = true
         if size < old {
+            object.cuts += 1
             cut(object, at: size)
             object.unsettled.append(behind)
         }

@@ -29,6 +29,7 @@ extension ObjectKernel {
         let file = writeback.file
         guard let page = file.pages[writeback.offset], let bytes = page.bytes else { return }
         let footprint = writeback.claim.footprint
+        checkPlace(of: file, writeback.offset, 4096, footprint, cuts: writeback.cuts)
         note("written back \(file) 0x\(String(writeback.offset, radix: 16))")
         let changed =
             file.kind.isView ? [] : changedDataLines(Array(bytes.prefix(footprint.count)), footprint)

@@ -63,6 +63,7 @@ extension ObjectKernel {
         switch grant {
         case .granted(let mode):
             request.mode = mode
+            request.cuts = request.file.object?.cuts ?? 0
             granted.append(request)
         case .stale:
             attempt(request)
@@ -97,10 +98,7 @@ extension ObjectKernel {
         guard let claim = request.claim else { return }
         granted.removeAll { $0 === request }
         note("\(request): done")
-        if claim.isStale, request.purpose == .write {
-            // What is copied stays where it is; what the object shows beside it may change.
-            note("others' pages moved meanwhile")
-        }
+        checkPlace(of: request.file, request.offset, request.count, claim.footprint, cuts: request.cuts)
         switch request.purpose {
         case .read: checkRead(request, claim)
         case .write: copy(request, claim)

@@ -57,6 +57,8 @@ extension ObjectKernel {
         /// What a change that is under way may or may not have done yet: in the address space of the object.
         var unsettled: [Range<UInt64>] = []
         var isConverting = false
+        /// How often it was made smaller: what was begun before may be about pages that it has lost.
+        var cuts = 0
         var isRemoved = false
 
         init(_ aliases: ObjectAliases, capacity: Int) {
@@ -88,6 +90,7 @@ extension ObjectKernel {
         unowned let kernel: ObjectKernel
         var claim: Claim?
         var mode = TagCheckMode.none
+        var cuts = 0
         var attempts = 0
 
         init(
@@ -117,8 +120,10 @@ extension ObjectKernel {
         let file: File
         let offset: UInt64
         let claim: Claim
+        let cuts: Int
 
         init(_ file: File, _ offset: UInt64, _ claim: Claim) {
+            cuts = file.object?.cuts ?? 0
             self.file = file
             self.offset = offset
             self.claim = claim

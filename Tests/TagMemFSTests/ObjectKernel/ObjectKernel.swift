@@ -70,7 +70,9 @@ final class ObjectKernel: @unchecked Sendable {
         memory.worker.ownSteps = Int.random(in: 0...2, using: &generator) == 0 ? 16 : 0
         let physical = physical
         physicalFiles = Self.kinds.map { File(physical, $0, nil) }
-        weights = (0..<Action.allCases.count).map { _ in Int.random(in: 0...10, using: &generator) }
+        // What seldom has anything to do is done seldom.
+        let rare: Set<Action> = [.compact, .refill, .changeMode, .remove, .create]
+        weights = Action.allCases.map { Int.random(in: 0...(rare.contains($0) ? 3 : 12), using: &generator) }
         maximumRequests = Int.random(in: 2...12, using: &generator)
         self.generator = generator
         for kind in Self.kinds { directory.countWriter(of: kind, physical, change: 1) }
