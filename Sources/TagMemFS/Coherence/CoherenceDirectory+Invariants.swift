@@ -3,7 +3,8 @@ import TagMemCore
 /// What must hold whenever the directory's lock is free. Tests ask after every step; nothing else does.
 ///
 /// ```
-///   recalled           implies a holder;  refilled implies recalled;  a writer excludes readers
+///   recalled           implies a holder;  refilled implies recalled
+///   a writer           excludes readers, but write-backs of the page that it writes through the page cache
 ///   a page of a file   is held by its alias with all its lines or with none, and recalled likewise
 ///   wanted lines       = lines of waiting claims, and of the tags that they check
 ///   recalledViewLines  = recalled lines with a view as holder
@@ -48,7 +49,9 @@ extension CoherenceDirectory {
             if lineState.rawValue & 0x40 != 0 { return violation("bits without a meaning are set") }
             if lineState.isRecalled, lineState.holder == 0 { return violation("recalled from nobody") }
             if lineState.isRefilled, !lineState.isRecalled { return violation("refilled, not recalled") }
-            if lineState.hasWriter, lineState.hasReaders { return violation("a writer beside readers") }
+            if lineState.hasWriter, lineState.hasReaders, lineState.holder == 0 {
+                return violation("a writer beside readers")
+            }
             if lineState.isRecalled, lineState.isHeldByView {
                 recalledViewLines[ObjectIdentifier(holder(of: line).aliases), default: 0] += 1
             }

@@ -62,7 +62,8 @@ enum AliasKind: RawRepresentable, Hashable {
 /// - `refilled`: the kernel was given the line again meanwhile, so that the recall is to be repeated.
 /// - `wanted`: an operation that cannot go ahead yet waits for the line; later ones queue up behind it.
 /// - `readers`, `writer`: operations that copy the line at this moment, fills and write-backs of objects' pages among the
-///   readers. A writer excludes readers. A page with either does not move.
+///   readers. A writer excludes readers, but write-backs of a page that is written through the page cache. A page with
+///   either does not move.
 struct LineState: RawRepresentable, Equatable {
     var rawValue: UInt16
 

@@ -185,6 +185,10 @@ class MemoryFile: OpenFile, @unchecked Sendable {
                     count: Int(Page.start(offset + UInt64(count) - 1) + Page.size - Page.start(offset)),
                     handsOut: true)
                 : footprint
+            // The object's pages may have moved between the two.
+            if claimed.version != footprint.version {
+                return unsafe write(reply, at: offset, bytes, isWriteback: false)
+            }
             let claim = Claim(
                 isCached ? .cachedWrite : .write, aliases: aliases, kind: kind,
                 checkedTag: checkedTag(at: offset),
