@@ -99,12 +99,11 @@ extension CoherenceDirectory {
         return table[line].holderKind?.showsTags == true ? tagged ?? memory : memory
     }
 
-    /// The lines of a page of a file, without those behind the end of the object that are not the file's.
+    /// The lines of a page of a file, without those of pages that the object is about to lose or has not got yet.
     private func shownLines(ofPageAt offset: UInt64, in kind: AliasKind, _ aliases: ObjectAliases) -> [Int] {
         let lines = aliases.lines(ofPageAt: offset, in: kind, table: table)
         guard aliases.slot != nil else { return lines }
         return lines.filter { line in
-            if table[line].holder == aliases.holder(kind) { return true }
             let (memory, tagged) = table.location(of: line)
             return (pages.owner(at: kind.showsTags ? tagged ?? memory : memory)?.address ?? 0)
                 < UInt64(aliases.object.sizeInPages) * pages.layout.pageSize

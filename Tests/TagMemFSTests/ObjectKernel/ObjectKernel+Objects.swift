@@ -233,7 +233,7 @@ extension ObjectKernel {
             let table = object.aliases.object.pages
             guard table.count > 0 else { return }
             let index = Int.random(in: 0..<table.count, using: &generator)
-            guard let frame = table.frame(at: index) else { return }
+            guard let frame = table[index] else { return }
             pages.setPinned(!generator.oneIn(3), frame)
         }
     }
