@@ -63,6 +63,8 @@ extension ObjectKernel {
         switch grant {
         case .granted(let mode):
             request.mode = mode
+            clock += 1
+            request.granted = clock
             request.cuts = request.file.object?.cuts ?? 0
             granted.append(request)
         case .stale:
@@ -109,6 +111,8 @@ extension ObjectKernel {
                 checkFill(request, claim, part)
                 let bytes = content(claim.footprint, count: position + request.file.pageBytes)
                 request.file.pages[offset]?.bytes = Array(bytes[position...])
+                clock += 1
+                request.file.pages[offset]?.filled = clock
                 position += request.file.pageBytes
             }
         case .cachedWrite, .writeback: break
@@ -140,14 +144,17 @@ extension ObjectKernel {
         }
     }
 
-    /// What is read is what was last written, save for what the file itself has stored meanwhile.
+    /// What is read is what was last written, save for what was stored meanwhile: through the file itself, or through
+    /// pages that were filled since.
     private func checkRead(_ request: Request, _ claim: Claim) {
         let caching = cachingPages()
         forEachKnown(of: claim.footprint) { address, _, count, place in
             if isInMemory(model(place, count), address) { return }
             let line = caching.first { key, value in
-                value.file === request.file
-                    && value.file.pages[value.offset].map { $0.isDirty || $0.isWriting } == true
+                guard let page = value.file.pages[value.offset], page.isDirty || page.isWriting else {
+                    return false
+                }
+                return (value.file === request.file || page.filled > request.granted)
                     && directory.table.location(of: key).address.rawValue
                         == address.rawValue & ~(directory.table.size(of: key) - 1)
             }

@@ -21,6 +21,8 @@ extension ObjectKernel {
         var isLocked = false
         /// Its bytes are on the way to the daemon.
         var isWriting = false
+        /// When it was filled.
+        var filled = 0
     }
 
     /// A file with its inode and page cache.
@@ -91,6 +93,8 @@ extension ObjectKernel {
         var claim: Claim?
         var mode = TagCheckMode.none
         var cuts = 0
+        /// When it was granted.
+        var granted = 0
         var attempts = 0
 
         init(

@@ -49,7 +49,8 @@ final class ObjectKernel: @unchecked Sendable {
     var trace: [String] = []
     var nextValue: UInt8 = 0
     var nextNumber: UInt64 = 2
-    var pins = 0
+    /// Counts grants and fills.
+    var clock = 0
 
     init(_ shape: Shape, _ generator: SeededGenerator) throws {
         var generator = generator
