@@ -4,25 +4,10 @@ import TagMemCore
 extension CoherenceDirectory {
     /// The next pages to recall, for a recall thread.
     func nextRecall(_ lane: RecallLane = .free) -> RecallJob? {
-        update { state in
-            repeat {
-                state[lane].current = state[lane].jobs.popFirst()
-            } while skipCurrent(lane, &state)
+        state.withLock { state in
+            state[lane].current = state[lane].jobs.popFirst()
             return state[lane].current
         }
-    }
-
-    /// Whether what the lane is to recall next is back already: of the pages of `mem` that an object has lost. The
-    /// kernel drops those itself, before it changes the object's size again. What is there since the object has grown
-    /// is another page; and a recall of it, if it is dirty, would wait for the end of a size change that may be under
-    /// way and that may wait for this lane.
-    private func skipCurrent(_ lane: RecallLane, _ state: inout State) -> Bool {
-        guard let job = state[lane].current, let ticket = job.ticket, job.kind == .mem,
-            job.aliases.object.size > job.offset
-        else { return false }
-        ticket.outstanding -= 1
-        state.needsReview = true
-        return true
     }
 
     /// The kernel gave back what the lane's thread was asked to recall. What it asked for again meanwhile is recalled
