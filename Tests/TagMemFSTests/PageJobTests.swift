@@ -202,7 +202,8 @@ import Testing
         let object = try fixture.make(.untagged, pages: 3)
         for page in 0..<3 { try fixture.fill(.mem, of: object, at: UInt64(page) * 4096) }
         let write = fixture.begin(.write, .mem, of: object, at: 0, count: 3 * 4096)
-        #expect(fixture.directory.nextRecall(.sized)?.length == 3 * 4096)
+        let recall = try #require(fixture.directory.nextRecall(.sized))
+        #expect(recall.length == 3 * 4096)
         #expect(try fixture.resize(object, pages: 1).isGranted)
         #expect(fixture.used == 1)
         guard case .stale = write.grants.first else {
