@@ -14,6 +14,9 @@ final class ObjectFixture {
     let counters = Counters()
     private var nextNumber: UInt64 = 2
 
+    /// Jobs that draining has ended stay with their objects, as they do while a device is unmounted.
+    deinit { for aliases in directory.pages.owners { aliases?.reshaper = nil } }
+
     init(blocks: UInt64 = 2, pageSize: Int = 4096, blockSize: Int = 1) throws {
         let size = blocks * 32 * UInt64(pageSize * blockSize)
         dram = try DRAM(
