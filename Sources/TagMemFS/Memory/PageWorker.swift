@@ -139,20 +139,15 @@ private final class BackgroundJob: PageJob, @unchecked Sendable {
     }
 
     override func step(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
-        var mover = CoherentMover(directory)
-        defer { if mover.moves > 0 { state.needsReview = true } }
         let pages = directory.pages
         if pages.allocator.needsRefill, pages.canRefill {
-            do throws(AllocationError) {
-                try pages.allocator.refillReserve(budget: Self.movesPerStep, with: &mover)
-            } catch .mustWait {
-                return wait(for: mover.obstacles, directory, &state)
-            } catch {
-                pages.refillFailed = pages.allocator.counters.frees
+            switch refill(Self.movesPerStep, directory, &state) {
+            case .finished: pages.refillFailed = pages.allocator.counters.frees
+            case let step?: return step
+            case nil: break
             }
-        } else {
-            pages.allocator.compactStep(budget: Self.movesPerStep, with: &mover)
-            if mover.hasGivenUp { return wait(for: mover.obstacles, directory, &state) }
+        } else if let step = compact(directory, &state) {
+            return step
         }
         let isDone = pages.allocator.isCompact && !(pages.allocator.needsRefill && pages.canRefill)
         return isDone || isInterrupted() ? .finished(nil) : .again
