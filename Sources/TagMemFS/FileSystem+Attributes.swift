@@ -52,7 +52,7 @@ extension FileSystem {
             let (start, end) = faultLog.extent
             return (UInt64(end), UInt64(end - start))
         case .blocks:
-            let size = UInt64(BlocksFile.lineLength * directory.pages.layout.tagBlocks.count)
+            let size = UInt64(BlocksFile.lineLength * directory.layout.tagBlocks.count)
             return (size, 0)
         case .flattenedTree: return (UInt64(firmware.blob.count), 0)
         case .deviceProperty: return (UInt64(firmware.entry(node)?.value?.count ?? 0), 0)
@@ -60,7 +60,7 @@ extension FileSystem {
         default: break
         }
         guard node.object != 0, role != .deviceNode else { return (0, 0) }
-        guard let aliases = aliases(of: node) else { throw .notFound }
+        guard let object = object(of: node) else { throw .notFound }
         let kind: AliasKind? =
             switch role {
             case .mem: .mem
@@ -70,10 +70,10 @@ extension FileSystem {
             default: nil
             }
         if let kind {
-            return (directory.shownSize(of: kind, aliases), directory.allocatedSize(of: aliases) / kind.scale)
+            return (directory.shownSize(of: kind, object), directory.allocatedSize(of: object) / kind.scale)
         }
         guard role == .checked else { return (0, 0) }
-        let end = directory.size(of: nil, aliases)
+        let end = directory.size(of: nil, object)
         return (TaggedPointer(address: end, tag: AddressTag(truncating: 15)).rawValue, 0)
     }
 
@@ -96,16 +96,16 @@ extension FileSystem {
     }
 
     /// The object whose size a change of a file's size changes; nil for files that have none to change.
-    func resizable(_ node: NodeID) -> ObjectAliases? {
-        guard node.role == .mem, node.object > physical.number else { return nil }
-        return aliases(of: node)
+    func resizable(_ node: NodeID) -> ObjectID? {
+        guard node.role == .mem, node.object > ObjectID.physical.number else { return nil }
+        return object(of: node)
     }
 
     /// What df shows: all memory, and what of it can still be had; as tagged pages below `tagged`.
     func statistics(at node: NodeID) -> statvfs {
         var result = statvfs()
         let isTagged =
-            node.object > physical.number
+            node.object > ObjectID.physical.number
             ? tree.entry(node.object)?.use == .tagged : node.role == .objects(.tagged)
         let (total, available, size) = directory.withPages { pages in
             let available =

@@ -25,7 +25,7 @@ extension FileSystem {
         switch node.role {
         case .root:
             return Self.rootFiles.map { name, role in
-                (name, NodeID(object: role == .object ? physical.number : 0, role: role))
+                (name, NodeID(object: role == .object ? ObjectID.physical.number : 0, role: role))
             }
         case .controlDirectory:
             return Knob.allCases.map { ($0.name, NodeID(object: 0, role: .knob($0))) }
@@ -40,7 +40,7 @@ extension FileSystem {
         case .object:
             guard let use = use(of: node) else { throw .notFound }
             var files = use == .untagged ? [("mem", .mem)] : Self.taggedFiles
-            if node.object != physical.number { files.append(("pages", .pages)) }
+            if node.object != ObjectID.physical.number { files.append(("pages", .pages)) }
             return files.map { ($0.name, NodeID(object: node.object, role: $0.role)) }
         case .viewsDirectory:
             guard use(of: node) == .tagged else { throw .notFound }
@@ -52,7 +52,7 @@ extension FileSystem {
 
     /// Which files an object has; nil if there is no such object.
     private func use(of node: NodeID) -> PageUse? {
-        node.object == physical.number ? .tagged : tree.entry(node.object)?.use
+        node.object == ObjectID.physical.number ? .tagged : tree.entry(node.object)?.use
     }
 
     /// Whether a node that the kernel knows is still there: an object that turns untagged loses files.
@@ -62,7 +62,7 @@ extension FileSystem {
         switch role {
         case .deviceNode, .deviceProperty: return firmware.entry(node) != nil
         case .object, .mem: return use(of: node) != nil
-        case .pages: return node.object != physical.number && use(of: node) != nil
+        case .pages: return node.object != ObjectID.physical.number && use(of: node) != nil
         default: return use(of: node) == .tagged
         }
     }
@@ -89,7 +89,7 @@ extension FileSystem {
     func parent(of node: NodeID) -> NodeID {
         switch node.role {
         case .viewsDirectory: return NodeID(object: node.object, role: .object)
-        case .object where node.object != physical.number:
+        case .object where node.object != ObjectID.physical.number:
             return use(of: node).map { NodeID(object: 0, role: .objects($0)) } ?? .root
         case .deviceNode: return firmware.parent(of: node)
         default: return .root
@@ -117,37 +117,32 @@ extension FileSystem {
         if name.utf8.count > Self.maximumNameLength { throw .nameTooLong }
         guard case .objects(let use) = parent.role else { throw .notPermitted }
         let number = try tree.add(name, use, user: user, group: group, permissions: permissions) { number in
-            directory.withPages { pages in
-                pages.addOwner { slot in
-                    ObjectAliases(
-                        object: MemoryObject(
-                            use, name: ObjectTree.Entry.path(use, name), dram: dram, layout: pages.layout),
-                        number: number, slot: slot)
-                }
-            }
+            directory.addObject(use, name: ObjectTree.Entry.path(use, name), number: number)
         }
         return NodeID(object: number, role: .object)
     }
 
     /// Removes an object, and answers when its pages are free; or at once, if files of it are open.
     func removeDirectory(_ name: String, in parent: NodeID, _ reply: consuming Reply) {
-        let aliases: ObjectAliases
+        let object: ObjectID
         do throws(FileError) {
             guard case .objects(let use) = parent.role else { throw .notPermitted }
-            aliases = try tree.remove(name, use)
+            object = try tree.remove(name, use)
         } catch {
             return reply.error(error)
         }
-        guard directory.removed(aliases) else { return reply.done() }
-        release(aliases, then: DeferredReply(reply) { $0.done() })
+        guard directory.removed(object) else { return reply.done() }
+        release(object, then: DeferredReply(reply) { $0.done() })
     }
 
     /// The object has neither name nor open file.
-    func release(_ aliases: ObjectAliases, then operation: any DeferredOperation = Nothing()) {
-        memory.release(aliases, then: operation) { [self] in
-            tree.forget(aliases)
-            overrides.withLock { $0[aliases.number] = nil }
-        }
+    func release(_ object: ObjectID, then completion: any Completion = Nothing()) {
+        directory.release(
+            object, then: completion,
+            whenReleased: Released { [self] in
+                tree.forget(object)
+                overrides.withLock { $0[object.number] = nil }
+            })
     }
 
     /// Renames an object, and turns its pages to the use of the directory that it comes to.
@@ -161,22 +156,22 @@ extension FileSystem {
             }
             if newName.utf8.count > Self.maximumNameLength { throw .nameTooLong }
             if flags & ~UInt32(cfuse_RENAME_NOREPLACE) != 0 { throw .invalid }
-            guard let aliases = try tree.beginRename(name, use, to: newName, newUse) else {
+            guard let object = try tree.beginRename(name, use, to: newName, newUse) else {
                 return reply.done()
             }
             let finish: @Sendable (Bool) -> Void = { [self] isDone in
                 if isDone {
                     let path = ObjectTree.Entry.path(newUse, newName)
-                    directory.withPages { _ in aliases.object.name = path }
+                    _ = directory.withObject(object) { $0.memory.name = path }
                 }
-                tree.finishRename(aliases, name, use, to: newName, newUse, isDone: isDone)
+                tree.finishRename(object, name, use, to: newName, newUse, isDone: isDone)
             }
             if use == newUse {
                 finish(true)
                 return reply.done()
             }
-            memory.setUse(
-                newUse, of: aliases,
+            directory.setUse(
+                newUse, of: object,
                 then: DeferredReply(reply, onFailure: { finish(false) }) {
                     finish(true)
                     $0.done()
@@ -185,4 +180,16 @@ extension FileSystem {
             reply.error(error)
         }
     }
+}
+
+/// Nobody waits for it.
+final class Nothing: Completion {
+    func run(_ error: FileError?) {}
+}
+
+/// What is done when an object's pages are gone.
+private final class Released: Completion {
+    private let body: @Sendable () -> Void
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    func run(_ error: FileError?) { body() }
 }

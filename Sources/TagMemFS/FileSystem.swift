@@ -5,19 +5,15 @@ import TagMemDeviceTree
 
 /// The mounted device: its memory, its tree of files, and what they share.
 ///
-/// Lock order: `overrides`, `ObjectTree`, `CoherenceDirectory`, `FaultLog`, `PageWorker` and the files' own locks are all
-/// leaves: none is taken while another is held, and none is held while a reply is given. (The tree's is held while a new
-/// object gets its number from the directory.)
+/// Lock order: all locks are leaves: none is taken while another is held, and none is held while a reply is given.
 final class FileSystem: @unchecked Sendable {
     let dram: DRAM
     let counters = Counters()
     let faultLog: FaultLog
     let refusedFaults = RefusedFaults()
     let directory: CoherenceDirectory
-    let recallers = RecallLane.allCases.map { Recaller($0) }
-    let physical: ObjectAliases
+    let threads: MemoryThreads
     let tree = ObjectTree()
-    let memory: ObjectMemory
     let firmware: FirmwareTree
 
     /// Whether memory files can be read byte by byte and mapped at the same time. Set before requests are served.
@@ -41,32 +37,30 @@ final class FileSystem: @unchecked Sendable {
         firmware = FirmwareTree(deviceTree)
         dram = try DRAM(map: map)
         faultLog = FaultLog(counters: counters)
-        physical = ObjectAliases(object: MemoryObject(physical: dram), number: 1)
-        let recallers = recallers
+        let bells = MemoryThreads.Bells()
         directory = try CoherenceDirectory(
-            physical: physical, pages: PageStore(layout), counters: counters,
-            wakeRecaller: { recallers[$0.rawValue].wake() })
-        memory = ObjectMemory(directory)
+            physical: MemoryObject(physical: dram), pages: PageStore(layout), counters: counters,
+            wake: { bells.ring($0) })
+        threads = MemoryThreads(directory, bells)
         owner = (getuid(), getgid())
         var now = timespec()
         unsafe clock_gettime(CLOCK_REALTIME, &now)
         mountTime = now
     }
 
-    /// Starts the threads that recall pages and that move them.
-    func startThreads(session: OpaquePointer) {
-        let pointer = unsafe UncheckedPointer(session)
-        memory.onGrowth = { node, size in
-            // The kernel may not know the file: then there is nothing to tell.
-            unsafe cfuse_notify_size(pointer.pointer, node.rawValue, size)
-        }
-        for recaller in recallers { unsafe recaller.start(directory, session: session) }
-        memory.worker.start()
+    /// Starts the threads that do what those that serve requests do not.
+    func start(_ notifier: any KernelNotifier) { threads.start(notifier) }
+
+    /// Answers all that waits, and ends the threads.
+    func stop() {
+        directory.drain()
+        faultLog.drain()
+        threads.stop()
     }
 
     /// The memory object whose number is part of a node's.
-    func aliases(of node: NodeID) -> ObjectAliases? {
-        node.object == physical.number ? physical : tree.entry(node.object)?.aliases
+    func object(of node: NodeID) -> ObjectID? {
+        node.object == ObjectID.physical.number ? .physical : tree.entry(node.object)?.id
     }
 
     // MARK: Open files
@@ -87,8 +81,8 @@ final class FileSystem: @unchecked Sendable {
         case .knob(let knob):
             return KnobFile(self, node: node, knob)
         default:
-            guard let aliases = aliases(of: node) else { throw .notFound }
-            return try objectFile(node, role, aliases, isWritable)
+            guard let object = object(of: node) else { throw .notFound }
+            return try objectFile(node, role, object, isWritable)
         }
     }
 
@@ -107,23 +101,21 @@ final class FileSystem: @unchecked Sendable {
     private var statistics: Statistics { Statistics(directory, counters, map: dram.map, objects: tree) }
 
     private func objectFile(
-        _ node: NodeID, _ role: Role, _ aliases: ObjectAliases, _ isWritable: Bool
+        _ node: NodeID, _ role: Role, _ object: ObjectID, _ isWritable: Bool
     ) throws(FileError) -> OpenFile {
+        func alias(_ kind: AliasKind?) -> Alias { Alias(object: object, kind: kind) }
         switch role {
-        case .mem: return try MemFile(self, node: node, aliases: aliases, kind: .mem, isWritable: isWritable)
-        case .tags:
-            return try TagsFile(self, node: node, aliases: aliases, kind: .tags, isWritable: isWritable)
-        case .tagsHex:
-            return try TagsHexFile(self, node: node, aliases: aliases, kind: .tagsHex, isWritable: isWritable)
-        case .checked:
-            return try CheckedFile(self, node: node, aliases: aliases, kind: nil, isWritable: isWritable)
+        case .mem: return try MemFile(self, node: node, alias(.mem), isWritable: isWritable)
+        case .tags: return try TagsFile(self, node: node, alias(.tags), isWritable: isWritable)
+        case .tagsHex: return try TagsHexFile(self, node: node, alias(.tagsHex), isWritable: isWritable)
+        case .checked: return try CheckedFile(self, node: node, alias(nil), isWritable: isWritable)
         case .view(let tag):
-            return try ViewFile(self, node: node, aliases: aliases, tag: tag, isWritable: isWritable)
-        case .mode: return ModeFile(node: node, aliases: aliases, directory: directory)
-        case .tfsr: return TfsrFile(node: node, aliases: aliases)
+            return try ViewFile(self, node: node, object, tag: tag, isWritable: isWritable)
+        case .mode: return ModeFile(node: node, object, directory)
+        case .tfsr: return TfsrFile(node: node, object, directory)
         case .pages:
             if isWritable { throw .accessDenied }
-            return PagesFile(node: node, aliases, directory)
+            return PagesFile(node: node, object, directory)
         default: throw .notSupported
         }
     }

@@ -1,11 +1,10 @@
-import DequeModule
 import TagMemCore
 
 /// Keeps the aliases of memory coherent: a page of memory is cached by the kernel through at most one alias.
 ///
-/// Every operation on memory claims the lines that it touches before it copies, and ends the claim afterwards. A claim
-/// that conflicts waits in a queue, first come, first served, while the pages that stand in its way are recalled from
-/// the kernel on a thread of their own (`Recaller`). No thread that serves requests ever waits for one of them.
+/// Every access to memory claims the lines that it touches before it copies, and is ended afterwards. One that conflicts
+/// waits, first come, first served, while the pages that stand in its way are recalled from the kernel. Nobody waits on a
+/// thread that serves requests: those decide and answer, and leave the rest to the threads that `wake` tells of it.
 ///
 /// The rules, with their reasons, are in Documentation/DESIGN.md, "Coherence". What holds at any time:
 ///
@@ -13,254 +12,223 @@ import TagMemCore
 ///   never meets a queued fill of the same page, which would hold the page's lock in the kernel.
 /// - A line with a writer is held by nobody, but by the alias that writes through the page cache. A line that is
 ///   recalled has a holder.
-/// - Write-backs claim nothing: they are served at once, always.
+/// - Write-backs wait for nothing: they are served at once, always.
 ///
-/// Lock order: `state` is a leaf; nothing is called with it held but the model.
+/// Lock order: the state's lock is a leaf; nothing is called with it held but the model.
 final class CoherenceDirectory: Sendable {
-    let table: LineTable
     let dram: DRAM
+    let map: LineMap
+    let layout: BlockLayout
     let counters: Counters
-    /// The object whose aliases name lines by their physical address.
-    let physical: ObjectAliases
-    /// Whose the pages are. Guarded by `state`, as `table` is.
-    let pages: PageStore
-    let state = Guarded(State())
-    /// Tells a recall thread of work. Set once before requests are served.
-    let wakeRecaller: @Sendable (RecallLane) -> Void
+    private let state: Guarded<MemoryState>
+    /// Tells threads of work.
+    private let wake: @Sendable (Work) -> Void
 
-    /// Bytes of waiting writes that are kept at most; further ones are refused.
-    static let maximumQueuedBytes = 64 << 20
-
-    struct State {
-        var queue: [Waiter] = []
-        var queuedBytes = 0
-        /// Fills among them, and how many there may be.
-        var queuedFills = 0
-        var maximumQueuedFills = Int.max
-        var lanes: [Lane] = RecallLane.allCases.map { _ in Lane() }
-        /// A bit for each lane whose thread has not been told yet of jobs that were asked for.
-        var wakes: UInt8 = 0
-        var isDraining = false
-        /// Operations whose turn has come, and whether a thread runs them.
-        var ready: Deque<Waiter> = []
-        var isRunningReady = false
-        /// Whether pages moved, came or went since the queue was last looked at: what waits is to be looked at again.
-        var needsReview = false
-        /// Jobs that will free pages and need nothing for it but recalls of the free lane; and how often some did.
-        var pendingReleases = 0
-        var releases: UInt64 = 0
-
-        subscript(lane: RecallLane) -> Lane {
-            _read { yield lanes[lane.rawValue] }
-            _modify { yield &lanes[lane.rawValue] }
-        }
-    }
-
-    /// Recalls that are done one after the other.
-    struct Lane {
-        var jobs: Deque<RecallJob> = []
-        /// What the thread is doing.
-        var current: RecallJob?
-        /// Jobs asked for so far.
-        var sequence: UInt64 = 0
-        /// All jobs up to this one are done.
-        var doneSequence: UInt64 {
-            let first = current ?? jobs.first
-            return first.map { $0.sequence - 1 } ?? sequence
-        }
-    }
-
+    /// - Throws: `DRAMError` if the process cannot have the address space.
     init(
-        physical: ObjectAliases, pages: PageStore, counters: Counters,
-        wakeRecaller: @escaping @Sendable (RecallLane) -> Void
+        physical: MemoryObject, pages: consuming PageStore, counters: Counters,
+        wake: @escaping @Sendable (Work) -> Void
     ) throws(DRAMError) {
-        self.physical = physical
-        self.pages = pages
-        dram = physical.object.dram
+        dram = physical.dram
+        layout = pages.layout
+        let state = try MemoryState(physical: physical, pages: pages, counters: counters)
+        map = state.map
         self.counters = counters
-        self.wakeRecaller = wakeRecaller
-        table = try LineTable(map: physical.object.dram.map)
+        self.wake = wake
+        self.state = Guarded(state)
     }
 
-    // MARK: Claims
-
-    /// The memory that a range of an alias's file shows now; with `kind` nil, of `checked` at an address.
-    /// With `handsOut`, whole pages.
-    func footprint(
-        of kind: AliasKind?, _ aliases: ObjectAliases, at offset: UInt64, count: Int, handsOut: Bool = false
-    ) -> Footprint {
-        func make() -> Footprint {
-            // Any view: the tag plays no part.
-            let kind = kind ?? .view(AddressTag(truncating: 0))
-            return aliases.footprint(
-                of: kind, at: offset, count: count, handsOut: handsOut, table: table)
+    /// Does something with the state, under the lock; then lets those go on whose turn this made come, and without the
+    /// lock tells the threads that have something to do. `own` is what the calling thread will do itself.
+    func update<Result>(doing own: Work = [], _ body: (inout MemoryState) -> Result) -> Result {
+        let (result, work): (Result, Work) = state.withLock { state in
+            let result = body(&state)
+            state.settle()
+            if !state.ready.isEmpty { state.work.insert(.ready) }
+            defer { state.work = [] }
+            return (result, state.work)
         }
-        return aliases.slot == nil ? make() : state.withLock { _ in make() }
+        let others = work.subtracting(own)
+        if !others.isEmpty { wake(others) }
+        return result
     }
 
-    /// Claims the lines of an operation, or gives it a place in the queue.
+    /// Does something with the state that changes nothing others wait for.
+    func look<Result>(_ body: (inout MemoryState) -> Result) -> Result { state.withLock { body(&$0) } }
+
+    /// Lets a thread have the lock that waits for it: called between two holds by one that takes it again and again.
+    func giveWay() { state.giveWay() }
+
+    // MARK: Accesses
+
+    /// Resolves an access and claims its lines, or gives it a place in the queue.
     ///
-    /// Non-blocking. Linear in the lines of the footprint: about a nanosecond a line.
-    func begin(_ claim: Claim) -> Admission {
+    /// Non-blocking. Linear in the lines of the access: about a nanosecond a line.
+    func begin(_ access: MemoryAccess) -> Admission {
         update { state in
-            if let grant = decide(claim, &state) { return .decided(grant) }
+            var access = access
+            let obstacle: MemoryState.Obstacle
+            switch state.decide(&access) {
+            case .decided(let grant): return .decided(grant)
+            case .blocked(let found): obstacle = found
+            }
             if state.isDraining { return .decided(.failed(.unmounting)) }
-            if case .fill(let pages) = claim.purpose, pages > 1 {
+            if case .fill(let pages) = access.purpose, pages > 1 {
                 return .decided(.failed(.readaheadRefused))
             }
-            let bytes = claim.isWrite ? claim.footprint.count : 0
-            guard state.queuedBytes + bytes <= Self.maximumQueuedBytes else {
-                return .decided(.failed(.overloaded))
-            }
-            if case .fill = claim.purpose {
-                guard state.queuedFills < state.maximumQueuedFills else {
-                    return .decided(.failed(.overloaded))
-                }
-                state.queuedFills += 1
-            }
-            counters.add(.requestsQueued)
-            let waiter = Waiter(.claim(claim), bytes: bytes)
-            wantLines(of: claim, &state)
-            state.queue.append(waiter)
-            state.queuedBytes += waiter.bytes
-            return .queued(waiter)
+            guard state.waits.hasRoom(for: access) else { return .decided(.failed(.overloaded)) }
+            return .queued(state.enqueue(access, obstacle).ticket)
         }
     }
 
-    /// Leaves `operation` to be run when the waiter's turn comes; runs it now if it has come already.
-    func wait(_ waiter: Waiter, _ operation: any DeferredOperation) {
-        let grant = state.withLock { _ in
-            if waiter.grant == nil { waiter.operation = operation }
-            return waiter.grant
-        }
-        if let grant { operation.run(grant) }
+    /// Leaves `operation` to be run when the turn of the access that waits with this ticket comes.
+    func wait(_ ticket: WaitTicket, _ operation: any DeferredOperation) {
+        update { $0.wait(ticket, operation) }
     }
 
-    /// Ends a granted claim: its lines are free for others.
-    func end(_ claim: Claim) {
+    /// Ends a granted access: its lines are free for others.
+    func end(_ access: MemoryAccess) {
         update { state in
-            let isWanted = unmark(claim)
-            recallViews(after: claim, &state)
-            if isWanted || claim.checkedTag != nil && claim.aliases.modeChange != nil {
-                state.needsReview = true
-            }
+            state.unmark(access)
+            state.recallViews(after: access)
+            state.noteEnd(of: access, isRefused: false)
+        }
+    }
+
+    /// Ends an access that was granted and refused then. What the kernel did not have before, it has not now.
+    func endRefused(_ access: MemoryAccess) {
+        update { state in
+            state.unmark(access)
+            state.noteEnd(of: access, isRefused: true)
         }
     }
 
     /// Claims the memory of a page that comes back, which cannot wait. To be ended.
-    func beginWriteback(
-        of kind: AliasKind, _ aliases: ObjectAliases, at offset: UInt64, count: Int
-    ) -> Claim {
-        state.withLock { _ in
-            let claim = Claim(
-                .writeback, aliases: aliases, kind: kind,
-                footprint: aliases.writebackFootprint(of: kind, at: offset, count: count, table: table))
-            mark(claim)
-            return claim
+    func beginWriteback(_ alias: Alias, at offset: UInt64, count: Int) -> MemoryAccess {
+        look { state in
+            var access = MemoryAccess(.writeback, alias, at: offset, count: count)
+            state.resolve(&access)
+            access.mode = state.objects[alias.object].memory.mode
+            state.mark(access)
+            return access
         }
     }
 
-    /// Changes the mode of an object when every page that the old mode handed out and its tags refuse has come back.
-    func changeMode(of aliases: ObjectAliases, to mode: TagCheckMode, then operation: any DeferredOperation) {
-        enqueue(.modeChange(aliases, to: mode), operation)
-    }
-
-    /// Runs `operation` when all recalls from views that have been asked for are done.
-    func afterRecalls(_ operation: any DeferredOperation) {
-        let grant: Grant? = state.withLock { state in
-            if state.isDraining { return .failed(.unmounting) }
-            if state[.free].doneSequence == state[.free].sequence { return .granted(.none) }
-            let waiter = Waiter(.recalls(upTo: state[.free].sequence))
-            waiter.operation = operation
-            state.queue.append(waiter)
-            return nil
-        }
-        if let grant { operation.run(grant) }
+    /// Whether a write that was refused is done all the same: its page came back with its bytes, see `CachedFiles`.
+    func hasComeBack(_ access: MemoryAccess, _ bytes: UnsafeRawBufferPointer) -> Bool {
+        look { state in unsafe state.hasComeBack(access, bytes) }
     }
 
     /// Takes pages of these data lines away from views: their tags changed through a mapping.
     func recallViews(of dataLines: [Int]) {
         guard !dataLines.isEmpty else { return }
         update { state in
-            for line in dataLines where table[line].isHeldByView { recall(line, &state) }
+            for line in dataLines where state.lines[line].isHeldByView { state.recall(line) }
+        }
+    }
+
+    /// Runs `completion` when all recalls from views that have been asked for are done.
+    func afterRecalls(_ completion: any Completion) {
+        update { state in
+            if state.isDraining {
+                state.ready.append(.done(completion, .unmounting))
+            } else if state.recalls[.free].doneSequence == state.recalls[.free].sequence {
+                state.ready.append(.done(completion, nil))
+            } else {
+                state.jobs.afterRecalls.append((state.recalls[.free].sequence, completion))
+            }
         }
     }
 
     /// Refuses fills when so many wait already. They may be background requests, of which the kernel has a limited
     /// number, and write-backs, which they wait for, need one of those.
-    func limitQueuedFills(to count: Int) { state.withLock { $0.maximumQueuedFills = count } }
+    func limitQueuedFills(to count: Int) { look { $0.waits.maximumFills = count } }
 
-    /// Puts something into the queue, whose turn may have come already.
-    func enqueue(_ condition: Waiter.Condition, _ operation: any DeferredOperation) {
-        let waiter = Waiter(condition)
-        waiter.operation = operation
+    // MARK: Changes
+
+    /// Has a job done on the thread of jobs.
+    func start(_ job: some PageJob, then completion: any Completion) {
         update { state in
             if state.isDraining {
-                waiter.grant = .failed(.unmounting)
-                state.ready.append(waiter)
+                state.ready.append(.done(completion, .unmounting))
             } else {
-                state.queue.append(waiter)
-                state.needsReview = true
+                state.start(job, then: .completion(completion))
             }
         }
     }
 
-    /// Does something under the lock; then, without it, runs those whose turn this made come, and wakes the recall
-    /// threads for what it asked them for.
-    func update<Result>(_ body: (inout State) -> Result) -> Result {
-        let (result, wakes, hasReady): (Result, UInt8, Bool) = state.withLock { state in
-            let result = body(&state)
-            while state.needsReview {
-                state.needsReview = false
-                grantQueued(&state)
-            }
-            defer { state.wakes = 0 }
-            return (result, state.wakes, !state.ready.isEmpty && !state.isRunningReady)
-        }
-        if wakes != 0 {
-            for lane in RecallLane.allCases where wakes & lane.bit != 0 { wakeRecaller(lane) }
-        }
-        if hasReady { runReady() }
-        return result
+    // MARK: What threads do
+
+    /// The next pages to recall, for a recall thread.
+    func nextRecall(_ lane: RecallLane = .free) -> RecallJob? { look { $0.nextRecall(lane) } }
+
+    /// The kernel gave back what the lane's thread was asked to recall. The thread runs what it made ready, a few
+    /// operations at most, as waking another one takes longer than that.
+    func finishRecall(_ lane: RecallLane = .free) {
+        update(doing: .ready) { $0.finishRecall(lane) }
+        runReady(atMost: Self.readyAfterRecall)
     }
 
-    /// Refuses everything that would need a recall from now on, and everything that waits.
+    private static let readyAfterRecall = 16
+
+    /// Runs operations whose turn has come. Others may run some at the same time. Wakes the thread for the rest.
+    func runReady(atMost limit: Int = .max) {
+        for _ in 0..<limit {
+            guard let operation = look({ $0.ready.popFirst() }) else { return }
+            operation.run()
+        }
+        if look({ !$0.ready.isEmpty }) { wake(.ready) }
+    }
+
+    /// Has something run by the thread of what is ready.
+    func makeReady(_ completion: any Completion) { update { $0.ready.append(.done(completion, nil)) } }
+
+    /// Does a step of the job whose turn it is. Returns whether there was one.
+    @discardableResult
+    func stepJob() -> Bool {
+        enum Outcome { case none, stepped, outside(JobTask, @Sendable () -> Void) }
+        let outcome: Outcome = update(doing: .jobs) { state in
+            guard let task = state.jobs.ready.popFirst() else { return .none }
+            return state.step(task).map { .outside(task, $0) } ?? .stepped
+        }
+        switch outcome {
+        case .none: return false
+        case .stepped: return true
+        case .outside(let task, let body):
+            body()
+            update(doing: .jobs) { $0.goOn(task) }
+            return true
+        }
+    }
+
+    var hasReadyJobs: Bool { look { !$0.jobs.ready.isEmpty } }
+
+    /// The next to be said to the kernel.
+    func nextNotice() -> Notice? { look { $0.notices.popFirst() } }
+
+    /// A notice that says that all before it is said.
+    func tell(_ end: JobEnd, _ error: FileError?) { update { $0.tell(end, error) } }
+
+    /// Has something said to the kernel.
+    func say(_ notice: Notice) {
+        update { state in
+            state.notices.append(notice)
+            state.work.insert(.notices)
+        }
+    }
+
+    // MARK: The end
+
+    /// Refuses everything that would need a recall from now on, and everything that waits. Jobs end at their next step.
     func drain() {
         update { state in
             state.isDraining = true
-            let waiters = state.queue
-            state.queue = []
-            for lane in RecallLane.allCases { state[lane].jobs = [] }
-            for waiter in waiters {
-                waiter.grant = .failed(.unmounting)
-                if case .modeChange(let aliases, _) = waiter.condition { aliases.modeChange = nil }
-            }
-            state.ready.append(contentsOf: waiters)
+            for lane in RecallLane.allCases { state.recalls[lane].jobs = [] }
+            state.refuseWaiters()
+            state.refuseJobs()
         }
     }
 
     /// Whether a recall thread is inside the kernel.
-    var isRecalling: Bool { state.withLock { state in state.lanes.contains { $0.current != nil } } }
-
-    /// Runs operations whose turn has come. Those that this makes ready are run after them, by the thread that runs
-    /// already: not one inside the other, however many wait.
-    private func runReady() {
-        let isRunning = state.withLock { state in
-            defer { state.isRunningReady = true }
-            return state.isRunningReady
-        }
-        if isRunning { return }
-        while let waiter = nextReady() {
-            guard let grant = waiter.grant, let operation = waiter.operation else { continue }
-            operation.run(grant)
-        }
-    }
-
-    private func nextReady() -> Waiter? {
-        state.withLock { state in
-            let waiter = state.ready.popFirst()
-            if waiter == nil { state.isRunningReady = false }
-            return waiter
-        }
-    }
+    var isRecalling: Bool { look { $0.recalls.isRecalling } }
 }

@@ -1,30 +1,9 @@
 import TagMemCore
 
-/// A list that needs no allocation for one element, which is what a request on contiguous memory has.
-struct ShortList<Element> {
-    private var first: Element?
-    private var rest: [Element] = []
-
-    var count: Int { first == nil ? 0 : 1 + rest.count }
-    var indices: Range<Int> { 0..<count }
-
-    subscript(index: Int) -> Element {
-        guard index > 0, let element = first.map({ _ in rest[index - 1] }) else {
-            guard let first else { preconditionFailure("index \(index) of an empty list") }
-            return first
-        }
-        return element
-    }
-
-    mutating func append(_ element: Element) {
-        if first == nil { first = element } else { rest.append(element) }
-    }
-}
-
 /// The memory that a range of a file shows: what is copied, and the lines that this touches.
 struct Footprint {
     /// A contiguous piece of what the file shows.
-    enum Piece {
+    enum Piece: Equatable {
         /// Bytes of DRAM.
         case memory(PhysicalAddress, count: Int)
         /// Tags of memory that has none, and pages that an object does not have: read as zero.
@@ -37,20 +16,44 @@ struct Footprint {
         }
     }
 
-    var pieces = ShortList<Piece>()
-    var spans = ShortList<LineSpan>()
+    private(set) var pieces = ShortList<Piece>()
+    private(set) var spans = ShortList<LineSpan>()
     /// Bytes of DRAM (and of zeros) that the pieces add up to.
-    var count = 0
+    private(set) var count = 0
     /// Why the pieces end before the range does; nil if they do not.
     var stop: FileError?
     /// Whether some of the object's pages are not there: they must be before they can be written or mapped.
     var needsPages = false
-    /// The object's `ObjectAliases.version` that this holds for.
-    var version: UInt64 = 0
 
+    /// Neighbours in memory become one piece: a page of `tags` shows many pages of data.
     mutating func append(_ piece: Piece) {
-        pieces.append(piece)
         count += piece.count
+        if let last = pieces.isEmpty ? nil : pieces[pieces.count - 1] {
+            switch (last, piece) {
+            case (.memory(let address, let before), .memory(let next, let more))
+            where address + UInt64(before) == next:
+                pieces[pieces.count - 1] = .memory(address, count: before + more)
+                return
+            case (.zeros(let before), .zeros(let more)):
+                pieces[pieces.count - 1] = .zeros(count: before + more)
+                return
+            default: break
+            }
+        }
+        pieces.append(piece)
+    }
+
+    /// Lines that a page of a file shares with the one before, as where the object's last 4 KiB of tags end, are named
+    /// once.
+    mutating func append(_ span: LineSpan) {
+        if let last = spans.isEmpty ? nil : spans[spans.count - 1], last.isTagStorage == span.isTagStorage,
+            last.start + last.count == span.start,
+            last.companion < 0 ? span.companion < 0 : last.companion + last.count == span.companion
+        {
+            spans[spans.count - 1].count += span.count
+        } else {
+            spans.append(span)
+        }
     }
 }
 
@@ -59,7 +62,7 @@ extension MemoryObject {
     ///
     /// Within whole pages, whatever the object's kind: what the kernel may still have of it.
     func footprint(
-        ofMemoryAt address: UInt64, count: Int, checked: Bool, within bound: Bound = .size, table: LineTable
+        ofMemoryAt address: UInt64, count: Int, checked: Bool, within bound: Bound = .size, _ map: LineMap
     ) -> Footprint {
         var footprint = Footprint()
         var position = address
@@ -75,8 +78,9 @@ extension MemoryObject {
                     return footprint
                 }
                 footprint.append(.memory(run.address, count: run.count))
-                table.appendSpans(
-                    of: run.address, count: run.count, inRegion: run.region, to: &footprint.spans)
+                map.forEachSpan(of: run.address, count: run.count, inRegion: run.region) {
+                    footprint.append($0)
+                }
                 position += UInt64(run.count)
             case .unpopulated(let count):
                 footprint.append(.zeros(count: count))
@@ -92,7 +96,7 @@ extension MemoryObject {
 
     /// The footprint of `count` packed tag bytes from file offset `offset` of `tags`.
     func footprint(
-        ofTagsAt offset: UInt64, count: Int, within bound: Bound = .tags, table: LineTable
+        ofTagsAt offset: UInt64, count: Int, within bound: Bound = .tags, _ map: LineMap
     ) -> Footprint {
         var footprint = Footprint()
         let scale = TagGranule.bytesPerTagByte
@@ -125,7 +129,7 @@ extension MemoryObject {
                 guard let region = dram.map.banks.firstIndex(where: { $0.contains(tags) }) else {
                     preconditionFailure("tags at \(tags) outside of the memory map")
                 }
-                table.appendSpans(of: tags, count: bytes, inRegion: region, to: &footprint.spans)
+                map.forEachSpan(of: tags, count: bytes, inRegion: region) { footprint.append($0) }
             } else {
                 footprint.append(.zeros(count: bytes))
             }
@@ -133,22 +137,33 @@ extension MemoryObject {
         }
         return footprint
     }
-}
 
-extension LineTable {
-    /// Appends the spans of `count` bytes at `address`, all in one region.
-    func appendSpans(
-        of address: PhysicalAddress, count: Int, inRegion region: Int, to spans: inout ShortList<LineSpan>
-    ) {
-        var position = address
-        var left = count
-        while left > 0 {
-            let span = span(at: position, count: left, inRegion: region)
-            spans.append(span)
-            let size = span.isTagStorage ? Page.tagBytes : Page.size
-            let covered = min(left, span.count * Int(size) - Int(position.rawValue % size))
-            position = position + UInt64(covered)
-            left -= covered
+    /// The footprint of a range of one of the object's files. Offsets and counts are the file's.
+    func footprint(of kind: AliasKind?, at offset: UInt64, count: Int, _ map: LineMap) -> Footprint {
+        switch kind {
+        case .mem: footprint(ofMemoryAt: offset, count: count, checked: false, map)
+        case .view, nil: footprint(ofMemoryAt: offset, count: count, checked: true, map)
+        case .tags: footprint(ofTagsAt: offset, count: count, map)
+        case .tagsHex:
+            footprint(ofTagsAt: offset / 2, count: Int((offset % 2 + UInt64(count) + 1) / 2), map)
         }
+    }
+
+    /// The same of whole pages of a file, as far as the object has pages: of what lies behind its size, too, which such
+    /// a page will show when the object grows.
+    func footprint(
+        ofPagesAt offset: UInt64, count: Int, of kind: AliasKind, within bound: Bound, _ map: LineMap
+    ) -> Footprint {
+        switch kind {
+        case .mem, .view: footprint(ofMemoryAt: offset, count: count, checked: false, within: bound, map)
+        case .tags: footprint(ofTagsAt: offset, count: count, within: bound, map)
+        case .tagsHex: footprint(ofTagsAt: offset / 2, count: count / 2, within: bound, map)
+        }
+    }
+
+    /// The lines that a page of a file shows, whatever the object's size and kind are now.
+    func lines(ofPageAt offset: UInt64, of kind: AliasKind, _ map: LineMap) -> [Int] {
+        let spans = footprint(ofPagesAt: offset, count: Int(Page.size), of: kind, within: .pages, map).spans
+        return spans.indices.flatMap { Array(spans[$0].lines) }
     }
 }

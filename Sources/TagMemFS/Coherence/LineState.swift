@@ -1,90 +1,49 @@
-import TagMemCore
-
-/// The kinds of cached file that show memory. Raw values are what `LineState` holds.
-enum AliasKind: RawRepresentable, Hashable {
-    case mem
-    case tags
-    case tagsHex
-    case view(AddressTag)
-
-    static let count = 32
-    static let all: [AliasKind] = [.mem, .tags, .tagsHex] + AddressTag.all.map { .view($0) }
-
-    init?(rawValue: UInt16) {
-        switch rawValue {
-        case 1: self = .mem
-        case 2: self = .tags
-        case 3: self = .tagsHex
-        case 16..<32: self = .view(AddressTag(truncating: UInt64(rawValue)))
-        default: return nil
-        }
-    }
-
-    var rawValue: UInt16 {
-        switch self {
-        case .mem: 1
-        case .tags: 2
-        case .tagsHex: 3
-        case .view(let tag): 16 + UInt16(tag.rawValue)
-        }
-    }
-
-    /// For sets of kinds.
-    var bit: UInt32 { 1 << UInt32(rawValue) }
-
-    /// Bytes of an object that a byte of the file stands for.
-    var scale: UInt64 {
-        switch self {
-        case .mem, .view: 1
-        case .tags: TagGranule.bytesPerTagByte
-        case .tagsHex: TagGranule.size
-        }
-    }
-
-    /// Whether the file shows tags, not data.
-    var showsTags: Bool { self == .tags || self == .tagsHex }
-
-    /// Whether accesses through this kind of file are tag-checked.
-    var isView: Bool { rawValue >= 16 }
-}
-
-/// What the directory knows of one line, in sixteen bits. Transitions are pure.
+/// What the directory knows of one line, in 32 bits. Transitions are pure.
 ///
 /// ```
-///   15      14…10     9        8          7          6       5         4…0
-///   writer  readers   wanted   refilled   recalled   zero    object    kind (AliasKind, 0: nobody)
-///                                                            └── holder ──┘
+///   31      30…16    10       9        8         7         6         5       4…0
+///   writer  readers  awaited  claimed  reserved  refilled  recalled  object  kind (AliasKind, 0: nobody)
+///                                                                    └── holder ──┘
 /// ```
 ///
 /// - `holder`: the alias whose file the kernel may have this line cached in: one of `phys`, or, with the object bit, of
 ///   the object that the page belongs to.
 /// - `recalled`: a recall from the holder is waiting or under way. Implies a holder.
 /// - `refilled`: the kernel was given the line again meanwhile, so that the recall is to be repeated.
-/// - `wanted`: an operation that cannot go ahead yet waits for the line; later ones queue up behind it.
+/// - `reserved`: an operation that waits has its place here; later ones queue up behind it.
+/// - `claimed`: a job waits for the line; operations leave it to the job.
+/// - `awaited`: somebody is to be woken when something ends here.
 /// - `readers`, `writer`: operations that copy the line at this moment, fills and write-backs of objects' pages among the
 ///   readers. A writer excludes readers, but write-backs of a page that is written through the page cache. A page with
 ///   either does not move.
 struct LineState: RawRepresentable, Equatable {
-    var rawValue: UInt16
+    var rawValue: UInt32
 
     /// Nobody holds the line, and nobody copies it.
     static let free = Self(rawValue: 0)
 
-    private static let kindMask: UInt16 = 0x1f
-    private static let holderMask: UInt16 = 0x3f
+    private static let kindMask: UInt32 = 0x1f
+    private static let holderMask: UInt32 = 0x3f
     /// In a holder: the alias is the page's object's, not `phys`'s.
-    static let objectBit: UInt16 = 1 << 5
-    private static let recalledBit: UInt16 = 1 << 7
-    private static let refilledBit: UInt16 = 1 << 8
-    private static let wantedBit: UInt16 = 1 << 9
-    private static let reader: UInt16 = 1 << 10
-    private static let readersMask: UInt16 = 0x1f << 10
-    private static let writerBit: UInt16 = 1 << 15
+    static let objectBit: UInt32 = 1 << 5
+    private static let recalledBit: UInt32 = 1 << 6
+    private static let refilledBit: UInt32 = 1 << 7
+    private static let reservedBit: UInt32 = 1 << 8
+    private static let claimedBit: UInt32 = 1 << 9
+    private static let awaitedBit: UInt32 = 1 << 10
+    private static let reader: UInt32 = 1 << 16
+    private static let readersMask: UInt32 = 0x7fff << 16
+    private static let writerBit: UInt32 = 1 << 31
+
+    /// Bits without a meaning.
+    static let unusedMask: UInt32 = 0x1f << 11
 
     /// How many operations can read a line at once.
-    static let maximumReaders = 31
+    static let maximumReaders = 0x7fff
+    /// Room that is left for write-backs, which nothing can hold up: one a thread that serves requests.
+    static let writebackRoom = 0x1000
 
-    var holder: UInt16 { rawValue & Self.holderMask }
+    var holder: UInt32 { rawValue & Self.holderMask }
     /// The kind of the holder's file; nil if nobody holds the line.
     var holderKind: AliasKind? { AliasKind(rawValue: rawValue & Self.kindMask) }
     var isHeldByView: Bool { rawValue & Self.kindMask >= 16 }
@@ -92,21 +51,27 @@ struct LineState: RawRepresentable, Equatable {
     var isHeldByPhysical: Bool { holder != 0 && !isHeldByObject }
     var isRecalled: Bool { rawValue & Self.recalledBit != 0 }
     var isRefilled: Bool { rawValue & Self.refilledBit != 0 }
-    var isWanted: Bool { rawValue & Self.wantedBit != 0 }
+    var isReserved: Bool { rawValue & Self.reservedBit != 0 }
+    var isClaimed: Bool { rawValue & Self.claimedBit != 0 }
+    var isAwaited: Bool { rawValue & Self.awaitedBit != 0 }
+    /// Whether somebody came before a new operation.
+    var isWanted: Bool { rawValue & (Self.reservedBit | Self.claimedBit) != 0 }
     var hasReaders: Bool { rawValue & Self.readersMask != 0 }
     var hasWriter: Bool { rawValue & Self.writerBit != 0 }
     var isBusy: Bool { hasReaders || hasWriter }
-    /// Whether another claim would leave no room for a write-back, which cannot wait.
-    var hasManyReaders: Bool { rawValue & Self.readersMask >= Self.reader * UInt16(Self.maximumReaders - 1) }
+    /// Whether another claim would leave no room for write-backs.
+    var hasManyReaders: Bool {
+        rawValue & Self.readersMask >= Self.reader * UInt32(Self.maximumReaders - Self.writebackRoom)
+    }
 
     var addingReader: Self {
-        assert(rawValue & Self.readersMask != Self.readersMask && !hasWriter)
-        return Self(rawValue: rawValue + Self.reader)
+        assert(!hasWriter)
+        return addingWriteback
     }
     /// A reader that nothing can hold up: a page that comes back. Through the page cache a write of the same file may be
     /// under way on it, as the kernel does not keep the page locked for that.
     var addingWriteback: Self {
-        assert(rawValue & Self.readersMask != Self.readersMask)
+        precondition(rawValue & Self.readersMask != Self.readersMask, "more write-backs than threads")
         return Self(rawValue: rawValue + Self.reader)
     }
     var removingReader: Self {
@@ -121,12 +86,16 @@ struct LineState: RawRepresentable, Equatable {
         assert(hasWriter)
         return Self(rawValue: rawValue & ~Self.writerBit)
     }
-    func held(by holder: UInt16) -> Self { Self(rawValue: rawValue & ~Self.holderMask | holder) }
+    func held(by holder: UInt32) -> Self { Self(rawValue: rawValue & ~Self.holderMask | holder) }
+    /// Handed out to `holder`, again if a recall from it is under way.
+    func handedOut(to holder: UInt32) -> Self {
+        let line = held(by: holder)
+        return line.isRecalled ? Self(rawValue: line.rawValue | Self.refilledBit) : line
+    }
     var recalled: Self {
         assert(holder != 0)
         return Self(rawValue: rawValue | Self.recalledBit)
     }
-    var refilled: Self { Self(rawValue: rawValue | Self.refilledBit) }
     var notRefilled: Self { Self(rawValue: rawValue & ~Self.refilledBit) }
     /// The recall is done: nobody holds the line.
     var released: Self {
@@ -137,6 +106,11 @@ struct LineState: RawRepresentable, Equatable {
         let moving = Self.holderMask | Self.recalledBit | Self.refilledBit
         return Self(rawValue: target.rawValue & ~moving | rawValue & moving)
     }
-    var wanted: Self { Self(rawValue: rawValue | Self.wantedBit) }
-    var notWanted: Self { Self(rawValue: rawValue & ~Self.wantedBit) }
+    func reserved(_ isReserved: Bool) -> Self { with(Self.reservedBit, isReserved) }
+    func claimed(_ isClaimed: Bool) -> Self { with(Self.claimedBit, isClaimed) }
+    func awaited(_ isAwaited: Bool) -> Self { with(Self.awaitedBit, isAwaited) }
+
+    private func with(_ bit: UInt32, _ isSet: Bool) -> Self {
+        Self(rawValue: isSet ? rawValue | bit : rawValue & ~bit)
+    }
 }

@@ -6,7 +6,8 @@ extension BlockMap {
 
     /// The blocks as they are now, more or less: the lock is let go in between.
     init(_ directory: CoherenceDirectory) {
-        let (layout, used) = directory.withPages { ($0.layout, $0.allocator.blocksEverUsed) }
+        let layout = directory.layout
+        let used = directory.withPages { $0.allocator.blocksEverUsed }
         self.init(layout)
         for first in stride(from: layout.tagBlocks.lowerBound, to: used, by: Self.blocksAtOnce) {
             directory.withPages { pages in

@@ -7,25 +7,24 @@ final class CheckedFile: CheckedMemoryFile, @unchecked Sendable {
         TaggedPointer(address: super.size, tag: AddressTag(truncating: 15)).rawValue
     }
 
-    override func address(of offset: UInt64) -> UInt64 { TaggedPointer(rawValue: offset).address }
-    override func checkedTag(at offset: UInt64) -> AddressTag? { TaggedPointer(rawValue: offset).addressTag }
-
-    override func footprint(at offset: UInt64, count: Int, handsOut: Bool) throws(FileError) -> Footprint {
-        guard !TaggedPointer(rawValue: offset).hasBitsAboveTag else { throw .invalid }
-        var footprint = directory.footprint(of: nil, aliases, at: address(of: offset), count: count)
-        // Behind one tag's addresses come the next one's: no file ends here.
-        if footprint.stop == .pastEnd { footprint.stop = .hole }
-        return footprint
+    override func access(
+        _ purpose: MemoryAccess.Purpose, at offset: UInt64, count: Int, user: UInt32
+    ) throws(FileError) -> MemoryAccess {
+        let pointer = TaggedPointer(rawValue: offset)
+        if pointer.hasBitsAboveTag { throw .invalid }
+        if case .fill = purpose { throw .notSupported }
+        return MemoryAccess(
+            purpose, alias, at: pointer.address, count: count, tag: pointer.addressTag, user: user)
     }
 
     override func seek(_ reply: consuming Reply, from offset: UInt64, toData: Bool) {
         let pointer = TaggedPointer(rawValue: offset)
         guard offset < size else { return reply.error(.pastEnd) }
-        if let next = directory.next(from: pointer.address, memory: toData, aliases) {
+        if let next = directory.next(from: pointer.address, memory: toData, object) {
             return reply.offset(TaggedPointer(address: next, tag: pointer.addressTag).rawValue)
         }
         if !toData { return reply.offset(offset) }
-        guard pointer.addressTag.rawValue < 15, let first = directory.next(from: 0, memory: true, aliases)
+        guard pointer.addressTag.rawValue < 15, let first = directory.next(from: 0, memory: true, object)
         else {
             return reply.error(.pastEnd)
         }

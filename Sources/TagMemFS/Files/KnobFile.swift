@@ -6,7 +6,7 @@ final class KnobFile: ControlFile, @unchecked Sendable {
     private let knob: Knob
 
     private var directory: CoherenceDirectory { fileSystem.directory }
-    private var worker: PageWorker { fileSystem.memory.worker }
+    private var background: BackgroundWork { fileSystem.threads.background }
 
     init(_ fileSystem: FileSystem, node: NodeID, _ knob: Knob) {
         self.fileSystem = fileSystem
@@ -17,7 +17,7 @@ final class KnobFile: ControlFile, @unchecked Sendable {
     override func makeText() -> String {
         switch knob {
         case .compact: directory.withPages { $0.allocator.isCompact } ? "1\n" : "0\n"
-        case .compaction: worker.compacts ? "1\n" : "0\n"
+        case .compaction: background.compacts ? "1\n" : "0\n"
         case .reserveTagged: directory.withPages { "\($0.allocator.reserveWatermark(.tagged))\n" }
         case .reserveUntagged: directory.withPages { "\($0.allocator.reserveWatermark(.untagged))\n" }
         case .atomic: listAtomicObjects()
@@ -31,9 +31,9 @@ final class KnobFile: ControlFile, @unchecked Sendable {
             switch knob {
             case .compact:
                 if word != "1" { return reply.error(.invalid) }
-                worker.run(CompactJob(worker, then: DeferredReply(reply) { $0.written(count) }))
+                directory.start(CompactJob(), then: DeferredReply(reply) { $0.written(count) })
             case .compaction:
-                worker.compacts = try flag(word)
+                background.compacts = try flag(word)
                 reply.written(count)
             case .reserveTagged: setReserve(.tagged, word, reply, count)
             case .reserveUntagged: setReserve(.untagged, word, reply, count)
@@ -60,15 +60,13 @@ final class KnobFile: ControlFile, @unchecked Sendable {
         let limit = directory.withPages { $0.allocator.totalPages }
         guard let pages = Int(word), (0...limit).contains(pages) else { return reply.error(.invalid) }
         directory.update { state in
-            var mover = CoherentMover(directory)
-            directory.pages.allocator.setReserveWatermark(use, to: pages, with: &mover)
-            directory.pages.refillFailed = -1
-            state.releases += 1
-            state.needsReview = true
+            state.withMover { allocator, mover in
+                allocator.setReserveWatermark(use, to: pages, with: &mover)
+            }
+            state.pages.refillFailed = -1
+            state.pagesWereReleased()
         }
-        // What is missing now comes when pages are free.
-        let answer = DeferredReply(reply) { $0.written(count) }
-        worker.run(RefillJob(worker, then: Always(answer)))
+        directory.start(RefillJob(), then: DeferredReply(reply) { $0.written(count) })
     }
 
     // MARK: Atomic objects
@@ -77,20 +75,20 @@ final class KnobFile: ControlFile, @unchecked Sendable {
         let parts = word.split(separator: " ", omittingEmptySubsequences: true)
         guard let last = parts.last, parts.count > 1 else { throw .invalid }
         let isAtomic = try flag(last)
-        let aliases = try object(word.dropLast(last.count))
-        directory.withPages { _ in aliases.isAtomic = isAtomic }
+        let object = try object(word.dropLast(last.count))
+        _ = directory.withObject(object) { $0.isAtomic = isAtomic }
     }
 
     private func listAtomicObjects() -> String {
-        fileSystem.tree.all().filter { entry in directory.withPages { _ in entry.aliases.isAtomic } }
+        fileSystem.tree.all().filter { directory.withObject($0.id) { $0.isAtomic } == true }
             .map { ObjectTree.Entry.path($0.use, $0.name) + "\n" }.joined()
     }
 
-    private func object(_ path: some StringProtocol) throws(FileError) -> ObjectAliases {
+    private func object(_ path: some StringProtocol) throws(FileError) -> ObjectID {
         var path = path[...]
         while path.last == " " { path.removeLast() }
-        guard let aliases = fileSystem.tree.aliases(at: path) else { throw .notFound }
-        return aliases
+        guard let object = fileSystem.tree.object(at: path) else { throw .notFound }
+        return object
     }
 
     // MARK: Pins
@@ -100,35 +98,37 @@ final class KnobFile: ControlFile, @unchecked Sendable {
         guard parts.count > 2, let length = ByteCount(parts[parts.count - 1]),
             let offset = ByteCount(parts[parts.count - 2]), length.value > 0
         else { throw .invalid }
-        let aliases = try object(word[..<parts[parts.count - 2].startIndex])
-        let pageSize = directory.pages.layout.pageSize
-        let size = directory.size(of: .mem, aliases)
+        let object = try object(word[..<parts[parts.count - 2].startIndex])
+        let pageSize = directory.layout.pageSize
+        let size = directory.size(of: .mem, object)
         guard offset.value < size, length.value <= size - offset.value else { throw .invalid }
         let end = offset.value + length.value
         let range = Int(offset.value / pageSize)..<Int((end + pageSize - 1) / pageSize)
-        try forEachChunk(range) { pages, chunk throws(FileError) in
-            for index in chunk where aliases.object.pages[index] == nil { throw .hole }
+        try forEachChunk(range) { state, chunk throws(FileError) in
+            for index in chunk where state.objects[object].memory.pages[index] == nil { throw .hole }
         }
         let isPinned = knob == .pin
-        try forEachChunk(range) { pages, chunk throws(FileError) in
+        try forEachChunk(range) { state, chunk throws(FileError) in
             for index in chunk {
-                if let frame = aliases.object.pages[index] { pages.setPinned(isPinned, frame) }
+                if let frame = state.objects[object].memory.pages[index] {
+                    state.pages.setPinned(isPinned, frame)
+                }
             }
         }
-        if !isPinned { worker.wakeForBackground() }
+        if !isPinned { background.wakeIfNeeded() }
     }
 
     /// Pages that are looked at under one hold of the lock.
     private static let pagesAtOnce = 1 << 14
 
     private func forEachChunk(
-        _ range: Range<Int>, _ body: (PageStore, Range<Int>) throws(FileError) -> Void
+        _ range: Range<Int>, _ body: (inout MemoryState, Range<Int>) throws(FileError) -> Void
     ) throws(FileError) {
         for first in stride(from: range.lowerBound, to: range.upperBound, by: Self.pagesAtOnce) {
             let chunk = first..<min(first + Self.pagesAtOnce, range.upperBound)
-            let error: FileError? = directory.withPages { pages in
+            let error: FileError? = directory.look { state in
                 do throws(FileError) {
-                    try body(pages, chunk)
+                    try body(&state, chunk)
                     return nil
                 } catch {
                     return error
@@ -139,16 +139,18 @@ final class KnobFile: ControlFile, @unchecked Sendable {
     }
 
     private func listPinnedRanges() -> String {
-        let pageSize = Int(directory.pages.layout.pageSize)
+        let pageSize = Int(directory.layout.pageSize)
         var text = ""
         for entry in fileSystem.tree.all() {
             guard directory.withPages({ $0.allocator.pinnedInUse }) > 0 else { break }
-            let object = entry.aliases.object
+            let object = entry.id
             var start: Int?
-            let count = directory.withPages { _ in object.pages.count }
+            let count = directory.withObject(object) { $0.memory.pages.count } ?? 0
             for index in 0...count {
-                let isPinned = directory.withPages { pages in
-                    object.pages[index].flatMap { pages.allocator.page(at: $0)?.isPinned } ?? false
+                let isPinned = directory.look { state in
+                    state.objects[object].memory.pages[index].flatMap {
+                        state.pages.allocator.page(at: $0)?.isPinned
+                    } ?? false
                 }
                 if isPinned, start == nil { start = index }
                 if !isPinned, let first = start {
@@ -160,11 +162,4 @@ final class KnobFile: ControlFile, @unchecked Sendable {
         }
         return text
     }
-}
-
-/// An operation that succeeds also where something failed that does not matter to it.
-private final class Always: DeferredOperation, @unchecked Sendable {
-    private let operation: any DeferredOperation
-    init(_ operation: any DeferredOperation) { self.operation = operation }
-    func run(_ grant: Grant) { operation.run(.granted(.none)) }
 }

@@ -30,15 +30,10 @@ extension MemoryFile {
                 {
                     continue
                 }
-                let span = directory.table.span(at: part, count: count, inRegion: run.region)
+                let span = directory.map.span(at: part, count: count, inRegion: run.region)
                 changed.append(contentsOf: span.companions)
             }
         }
         return changed
-    }
-
-    /// Answers when the pages that changes of tags took away are back: then the changes have taken effect everywhere.
-    func replyAfterRecalls(_ reply: consuming Reply) {
-        directory.afterRecalls(DeferredReply(reply) { $0.done() })
     }
 }

@@ -1,14 +1,14 @@
 import TagMemCore
 
 /// A read that waits for its turn.
-final class DeferredRead: DeferredOperation, @unchecked Sendable {
+final class DeferredRead: DeferredOperation {
     private let file: MemoryFile
-    private var reply: Reply?
+    private let reply: ReplySlot
     private let access: MemoryAccess
 
     init(_ file: MemoryFile, _ reply: consuming Reply, _ access: MemoryAccess) {
         self.file = file
-        self.reply = consume reply
+        self.reply = ReplySlot(reply)
         self.access = access
     }
 
@@ -19,34 +19,28 @@ final class DeferredRead: DeferredOperation, @unchecked Sendable {
 }
 
 /// A write that waits for its turn, with its bytes.
-final class DeferredWrite: DeferredOperation, @unchecked Sendable {
+final class DeferredWrite: DeferredOperation {
     private let file: MemoryFile
-    private var reply: Reply?
+    private let reply: ReplySlot
     private let bytes: [UInt8]
-    private let access: MemoryAccess
 
-    init(
-        _ file: MemoryFile, _ reply: consuming Reply, _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess
-    ) {
+    init(_ file: MemoryFile, _ reply: consuming Reply, _ bytes: UnsafeRawBufferPointer) {
         self.file = file
-        self.reply = consume reply
+        self.reply = ReplySlot(reply)
         self.bytes = unsafe Array(bytes)
-        self.access = access
     }
 
     func run(_ grant: Grant) {
-        guard let reply = reply.take() else { return }
-        var answer: Reply? = consume reply
         unsafe bytes.withUnsafeBytes { bytes in
-            guard let reply = answer.take() else { return }
-            unsafe file.finishWrite(reply, bytes, access, grant)
+            guard let reply = reply.take() else { return }
+            unsafe file.finishWrite(reply, bytes, grant)
         }
     }
 }
 
 /// An answer that waits, and that needs nothing to be done before it is given.
-final class DeferredReply: DeferredOperation, @unchecked Sendable {
-    private var reply: Reply?
+final class DeferredReply: Completion {
+    private let reply: ReplySlot
     private let answer: @Sendable (consuming Reply) -> Void
     private let onFailure: @Sendable () -> Void
 
@@ -55,18 +49,31 @@ final class DeferredReply: DeferredOperation, @unchecked Sendable {
         _ reply: consuming Reply, onFailure: @escaping @Sendable () -> Void = {},
         _ answer: @escaping @Sendable (consuming Reply) -> Void
     ) {
-        self.reply = consume reply
+        self.reply = ReplySlot(reply)
         self.answer = answer
         self.onFailure = onFailure
     }
 
-    func run(_ grant: Grant) {
+    func run(_ error: FileError?) {
         guard let reply = reply.take() else { return }
-        if case .failed(let error) = grant {
+        if let error {
             onFailure()
             reply.error(error)
         } else {
             answer(reply)
         }
     }
+}
+
+/// A reply that waits: taken once, by whichever thread comes first.
+final class ReplySlot: Sendable {
+    private let slot: Guarded<Slot>
+
+    private struct Slot: ~Copyable {
+        var reply: Reply?
+    }
+
+    init(_ reply: consuming Reply) { slot = Guarded(Slot(reply: consume reply)) }
+
+    func take() -> Reply? { slot.withLock { $0.reply.take() } }
 }

@@ -81,7 +81,7 @@ final class BlocksFile: TableFile, @unchecked Sendable {
 
     override var lineLength: Int { Self.lineLength }
 
-    override var lineCount: Int { directory.pages.layout.tagBlocks.count }
+    override var lineCount: Int { directory.layout.tagBlocks.count }
 
     override func appendLines(_ lines: Range<Int>, to text: inout [UInt8]) {
         let infos = directory.withPages { pages in
@@ -118,28 +118,29 @@ final class BlocksFile: TableFile, @unchecked Sendable {
 /// `pages` of an object: a line a page, with its number in the object, its PFN, its physical address and whether it is
 /// pinned; dashes where the object has no page.
 final class PagesFile: TableFile, @unchecked Sendable {
-    private let aliases: ObjectAliases
+    private let object: ObjectID
     private let directory: CoherenceDirectory
 
-    init(node: NodeID, _ aliases: ObjectAliases, _ directory: CoherenceDirectory) {
-        self.aliases = aliases
+    init(node: NodeID, _ object: ObjectID, _ directory: CoherenceDirectory) {
+        self.object = object
         self.directory = directory
         super.init(node: node)
     }
 
     override var lineLength: Int { 10 + 1 + 13 + 1 + 15 + 1 + 6 + 1 }
 
-    override var lineCount: Int { directory.withPages { _ in aliases.object.sizeInPages } }
+    override var lineCount: Int { directory.withObject(object) { $0.memory.sizeInPages } ?? 0 }
 
     override func appendLines(_ lines: Range<Int>, to text: inout [UInt8]) {
-        let rows: [(PhysicalAddress, isPinned: Bool)?] = directory.withPages { pages in
-            lines.map { index in
-                aliases.object.pages[index].map {
-                    (pages.layout.address(of: $0), pages.allocator.page(at: $0)?.isPinned ?? false)
+        let rows: [(PhysicalAddress, isPinned: Bool)?] = directory.look { state in
+            guard state.objects.contains(object) else { return [] }
+            return lines.map { index in
+                state.objects[object].memory.pages[index].map {
+                    (directory.layout.address(of: $0), state.pages.allocator.page(at: $0)?.isPinned ?? false)
                 }
             }
         }
-        let pageSize = directory.pages.layout.pageSize
+        let pageSize = directory.layout.pageSize
         for (index, row) in rows.enumerated() {
             text.append(lines.lowerBound + index, width: 10)
             text.appendBlank()

@@ -3,14 +3,14 @@ import TagMemCore
 /// `tags`: allocation tags, packed as in tag storage. Offset = address / 32.
 final class TagsFile: MemoryFile, @unchecked Sendable {
     override func store(
-        _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess, mode: TagCheckMode, thread: Int32
+        _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess, thread: Int32
     ) throws(FileError) -> Int {
         fileSystem.counters.add(.tagWrites)
-        return try unsafe super.store(bytes, access, mode: mode, thread: thread)
+        return try unsafe super.store(bytes, access, thread: thread)
     }
 
-    override func storeWriteback(_ bytes: UnsafeRawBufferPointer, at offset: UInt64, _ footprint: Footprint) {
-        unsafe storeTagWriteback(bytes, footprint)
+    override func storeWriteback(_ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess) {
+        unsafe storeTagWriteback(bytes, access.footprint)
     }
 
     override func fsync(_ reply: consuming Reply) { replyAfterRecalls(reply) }

@@ -2,11 +2,7 @@ import TagMemCore
 
 /// `tags.hex`: one hexadecimal digit a granule. Offset = address / 16.
 final class TagsHexFile: MemoryFile, @unchecked Sendable {
-    override func covered(_ footprint: Footprint, at offset: UInt64, count: Int) -> Int {
-        footprint.count == 0 ? 0 : min(count, footprint.count * 2 - Int(offset % 2))
-    }
-
-    override func answer(_ reply: consuming Reply, _ access: MemoryAccess, mode: TagCheckMode) {
+    override func answer(_ reply: consuming Reply, _ access: MemoryAccess) {
         let packed = packedTags(access.footprint)
         var digits = [UInt8](repeating: 0, count: access.count)
         for index in digits.indices {
@@ -24,7 +20,7 @@ final class TagsHexFile: MemoryFile, @unchecked Sendable {
     }
 
     override func store(
-        _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess, mode: TagCheckMode, thread: Int32
+        _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess, thread: Int32
     ) throws(FileError) -> Int {
         fileSystem.counters.add(.tagWrites)
         let packed = unsafe merge(bytes, at: access.offset, access.footprint)
@@ -32,9 +28,9 @@ final class TagsHexFile: MemoryFile, @unchecked Sendable {
         return bytes.count
     }
 
-    override func storeWriteback(_ bytes: UnsafeRawBufferPointer, at offset: UInt64, _ footprint: Footprint) {
-        let packed = unsafe merge(bytes, at: offset, footprint)
-        unsafe packed.withUnsafeBytes { unsafe storeTagWriteback($0, footprint) }
+    override func storeWriteback(_ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess) {
+        let packed = unsafe merge(bytes, at: access.offset, access.footprint)
+        unsafe packed.withUnsafeBytes { unsafe storeTagWriteback($0, access.footprint) }
     }
 
     override func fsync(_ reply: consuming Reply) { replyAfterRecalls(reply) }

@@ -50,37 +50,41 @@ class ControlFile: TextFile, @unchecked Sendable {
 
 /// `mode`: the tag check mode of an object's programs.
 final class ModeFile: ControlFile, @unchecked Sendable {
-    private let aliases: ObjectAliases
+    private let object: ObjectID
     private let directory: CoherenceDirectory
 
-    init(node: NodeID, aliases: ObjectAliases, directory: CoherenceDirectory) {
-        self.aliases = aliases
+    init(node: NodeID, _ object: ObjectID, _ directory: CoherenceDirectory) {
+        self.object = object
         self.directory = directory
         super.init(node: node)
     }
 
-    override func makeText() -> String { aliases.object.mode.name + "\n" }
+    override func makeText() -> String { directory.mode(of: object).name + "\n" }
 
     override func set(_ word: String, _ reply: consuming Reply, count: Int) {
         guard let mode = TagCheckMode(name: word) else { return reply.error(.invalid) }
-        directory.changeMode(of: aliases, to: mode, then: DeferredReply(reply) { $0.written(count) })
+        directory.changeMode(of: object, to: mode, then: DeferredReply(reply) { $0.written(count) })
     }
 }
 
 /// `tfsr`: whether an asynchronous tag check fault happened; 0 clears it.
 final class TfsrFile: ControlFile, @unchecked Sendable {
-    private let aliases: ObjectAliases
+    private let object: ObjectID
+    private let directory: CoherenceDirectory
 
-    init(node: NodeID, aliases: ObjectAliases) {
-        self.aliases = aliases
+    init(node: NodeID, _ object: ObjectID, _ directory: CoherenceDirectory) {
+        self.object = object
+        self.directory = directory
         super.init(node: node)
     }
 
-    override func makeText() -> String { aliases.object.hasAsynchronousFault ? "1\n" : "0\n" }
+    override func makeText() -> String {
+        directory.withObject(object) { $0.memory.hasAsynchronousFault } == true ? "1\n" : "0\n"
+    }
 
     override func set(_ word: String, _ reply: consuming Reply, count: Int) {
         guard word == "0" else { return reply.error(.invalid) }
-        aliases.object.hasAsynchronousFault = false
+        _ = directory.withObject(object) { $0.memory.hasAsynchronousFault = false }
         reply.written(count)
     }
 }

@@ -2,16 +2,23 @@ import TagMemCore
 
 /// `views/0` to `views/f`: an object's memory through one address tag.
 final class ViewFile: CheckedMemoryFile, @unchecked Sendable {
-    private let tag: AddressTag
+    private let address: AddressTag
 
     init(
-        _ fileSystem: FileSystem, node: NodeID, aliases: ObjectAliases, tag: AddressTag, isWritable: Bool
+        _ fileSystem: FileSystem, node: NodeID, _ object: ObjectID, tag: AddressTag, isWritable: Bool
     ) throws(FileError) {
-        self.tag = tag
-        try super.init(fileSystem, node: node, aliases: aliases, kind: .view(tag), isWritable: isWritable)
+        address = tag
+        try super.init(
+            fileSystem, node: node, Alias(object: object, kind: .view(tag)), isWritable: isWritable)
     }
 
-    override var name: String { tag.digit }
-    override var deferredFaultBit: UInt32 { 1 << UInt32(tag.rawValue) }
-    override func checkedTag(at offset: UInt64) -> AddressTag? { tag }
+    override var name: String { address.digit }
+    override var deferredFaultBit: UInt32 { 1 << UInt32(address.rawValue) }
+    override var tag: AddressTag? { address }
+
+    override func access(
+        _ purpose: MemoryAccess.Purpose, at offset: UInt64, count: Int, user: UInt32
+    ) throws(FileError) -> MemoryAccess {
+        MemoryAccess(purpose, alias, at: offset, count: count, tag: address, user: user)
+    }
 }

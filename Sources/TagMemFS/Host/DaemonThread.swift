@@ -1,20 +1,32 @@
 import CFuse
 import Glibc
 
-/// Starts a thread that runs as long as the process, or until `body` returns.
-func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) {
-    var thread = pthread_t()
-    let result = unsafe pthread_create(
-        &thread, nil,
-        { data in
-            guard let data = unsafe data else { return nil }
-            let context = unsafe Unmanaged<ThreadContext>.fromOpaque(data).takeRetainedValue()
-            unsafe cfuse_name_thread(context.name)
-            context.body()
-            return nil
-        }, unsafe Unmanaged.passRetained(ThreadContext(name: name, body: body)).toOpaque())
-    precondition(result == 0, "no thread for \(name): \(errorText(result))")
-    pthread_detach(thread)
+/// A thread of the daemon, which runs from its making until its body returns.
+@safe
+final class DaemonThread: @unchecked Sendable {
+    // SAFETY: written in `init` alone, and joined once, by whoever takes the flag.
+    private var thread = pthread_t()
+    private let isJoined = Flag()
+
+    init(_ name: String, _ body: @escaping @Sendable () -> Void) {
+        let context = unsafe Unmanaged.passRetained(ThreadContext(name: name, body: body))
+        let result = unsafe pthread_create(
+            &thread, nil,
+            { data in
+                guard let data = unsafe data else { return nil }
+                let context = unsafe Unmanaged<ThreadContext>.fromOpaque(data).takeRetainedValue()
+                unsafe cfuse_name_thread(context.name)
+                context.body()
+                return nil
+            }, unsafe context.toOpaque())
+        precondition(result == 0, "no thread for \(name): \(errorText(result))")
+    }
+
+    /// Waits until the thread has ended. To be called once.
+    func join() {
+        precondition(isJoined.set(), "a thread is joined once")
+        pthread_join(thread, nil)
+    }
 }
 
 private final class ThreadContext: Sendable {
@@ -26,3 +38,6 @@ private final class ThreadContext: Sendable {
         self.body = body
     }
 }
+
+/// Starts a thread that nobody waits for: it runs as long as the process, or until `body` returns.
+func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) { _ = DaemonThread(name, body) }

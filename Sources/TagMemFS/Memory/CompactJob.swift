@@ -1,45 +1,69 @@
 import TagMemCore
 
 /// Compacts to the end: as few Tag Pages are reserved as the tagged pages need.
-final class CompactJob: PageJob, @unchecked Sendable {
-    override func step(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
-        if directory.pages.allocator.isCompact { return .finished(nil) }
-        return compact(directory, &state) ?? .again
+struct CompactJob: PageJob {
+    mutating func step(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
+        if state.pages.allocator.isCompact { return .finished(nil) }
+        return state.compact() ?? .again
     }
 }
 
 /// Fills the reserves of pages for atomic allocations up to their watermarks, as far as there are pages.
-final class RefillJob: PageJob, @unchecked Sendable {
-    override func step(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
-        guard directory.pages.allocator.needsRefill else { return .finished(nil) }
-        return refill(Self.pagesPerStep, directory, &state) ?? .again
+struct RefillJob: PageJob {
+    mutating func step(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
+        guard state.pages.allocator.needsRefill else { return .finished(nil) }
+        switch state.refill(JobTask.pagesPerStep) {
+        // What is missing now comes when pages are free.
+        case .finished: return .finished(nil)
+        case let step?: return step
+        case nil: return .again
+        }
     }
 }
 
-/// What these jobs and the background do in a step.
-extension PageJob {
+/// Compaction and the refill of the reserves, until somebody asks for something.
+struct BackgroundJob: PageJob {
+    let isInterrupted: () -> Bool
+
+    mutating func step(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
+        if state.pages.allocator.needsRefill, state.pages.canRefill {
+            switch state.refill(JobTask.movesPerStep) {
+            case .finished: state.pages.refillFailed = state.pages.allocator.counters.frees
+            case let step?: return step
+            case nil: break
+            }
+        } else if let step = state.compact() {
+            return step
+        }
+        return !state.pages.hasBackgroundWork || isInterrupted() ? .finished(nil) : .again
+    }
+}
+
+extension MemoryState {
     /// Empties sparse tagged blocks, with as many moves as a step has. Returns what is to be waited for, if anything.
-    func compact(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step? {
-        var mover = CoherentMover(directory)
-        directory.pages.allocator.compactStep(budget: Self.movesPerStep, with: &mover)
-        if mover.moves > 0 { state.needsReview = true }
-        return mover.hasGivenUp ? wait(for: mover.obstacles, directory, &state) : nil
+    fileprivate mutating func compact() -> JobStep? {
+        let obstacles = withMover { allocator, mover in
+            allocator.compactStep(budget: JobTask.movesPerStep, with: &mover)
+            return mover.obstacles
+        }
+        return obstacles.isEmpty ? nil : wait(for: obstacles)
     }
 
     /// Gets up to `budget` pages for the reserves. Returns what is to be waited for, or `.finished(.noSpace)` where
     /// there are no more pages.
-    func refill(
-        _ budget: Int, _ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State
-    ) -> Step? {
-        var mover = CoherentMover(directory)
-        defer { if mover.moves > 0 { state.needsReview = true } }
-        do throws(AllocationError) {
-            try directory.pages.allocator.refillReserve(budget: budget, with: &mover)
-            return nil
-        } catch .mustWait {
-            return wait(for: mover.obstacles, directory, &state)
-        } catch {
-            return .finished(.noSpace)
+    fileprivate mutating func refill(_ budget: Int) -> JobStep? {
+        let (error, obstacles): (AllocationError?, [Int]) = withMover { allocator, mover in
+            do throws(AllocationError) {
+                try allocator.refillReserve(budget: budget, with: &mover)
+                return (nil, [])
+            } catch {
+                return (error, mover.obstacles)
+            }
+        }
+        switch error {
+        case nil: return nil
+        case .mustWait: return wait(for: obstacles)
+        default: return .finished(.noSpace)
         }
     }
 }

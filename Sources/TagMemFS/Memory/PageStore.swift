@@ -1,14 +1,9 @@
 import TagMemCore
 
-/// Whose the pages of memory are: the page allocator, and the objects that own its pages.
-///
-/// Guarded by the lock of the `CoherenceDirectory`, like the table of lines.
-final class PageStore: @unchecked Sendable {
+/// The page allocator, and what the jobs know of it.
+struct PageStore: ~Copyable {
     let layout: BlockLayout
     var allocator: PageAllocator
-    /// The objects by their number as owners; nil for numbers that are free.
-    private(set) var owners: [ObjectAliases?] = []
-    private var freeSlots: [UInt32] = []
 
     /// What the allocator's count of freed pages was when the reserve could not be filled: it is tried again after the
     /// next one.
@@ -16,46 +11,24 @@ final class PageStore: @unchecked Sendable {
 
     var canRefill: Bool { refillFailed != allocator.counters.frees }
 
-    /// Pins a page, or unpins it, whatever it is.
-    func setPinned(_ isPinned: Bool, _ frame: PageFrame) {
-        guard let page = allocator.page(at: frame), page.isPinned != isPinned else { return }
-        if isPinned { allocator.pin(frame) } else { allocator.unpin(frame) }
-    }
-
-    /// Objects there can be at a time.
-    static let maximumObjects = 1 << 20
+    /// Whether the background has something to do, if it may compact.
+    var hasBackgroundWork: Bool { !allocator.isCompact || allocator.needsRefill && canRefill }
 
     init(_ layout: BlockLayout) throws(AllocatorError) {
         self.layout = layout
         allocator = try PageAllocator(layout)
     }
 
-    /// Calls `make` with a number for a new owner of pages; nil if there are too many objects.
-    func addOwner(_ make: (UInt32) -> ObjectAliases) -> ObjectAliases? {
-        guard let slot = freeSlots.popLast() else {
-            guard owners.count < Self.maximumObjects else { return nil }
-            let aliases = make(UInt32(owners.count))
-            owners.append(aliases)
-            return aliases
-        }
-        let aliases = make(slot)
-        owners[Int(slot)] = aliases
-        return aliases
+    /// Pins a page, or unpins it, whatever it is.
+    mutating func setPinned(_ isPinned: Bool, _ frame: PageFrame) {
+        guard let page = allocator.page(at: frame), page.isPinned != isPinned else { return }
+        if isPinned { allocator.pin(frame) } else { allocator.unpin(frame) }
     }
 
-    /// An object that has no page any more.
-    func removeOwner(_ slot: UInt32) {
-        owners[Int(slot)] = nil
-        freeSlots.append(slot)
-    }
-
-    /// The object that owns the page at a physical address, and the object's address of it; nil for a page that is
-    /// free, reserved, or not the allocator's.
-    func owner(at address: PhysicalAddress) -> (aliases: ObjectAliases, address: UInt64)? {
-        guard let frame = layout.frame(at: address), let page = allocator.page(at: frame),
-            let aliases = owners[Int(page.owner.object)]
-        else { return nil }
-        let offset = address - layout.address(of: frame)
-        return (aliases, UInt64(page.owner.index) * layout.pageSize + offset)
+    /// Whose page is at a physical address, and where in it; nil for a page that is free, reserved, or not the
+    /// allocator's.
+    func owner(at address: PhysicalAddress) -> (owner: PageOwner, offset: UInt64)? {
+        guard let frame = layout.frame(at: address), let page = allocator.page(at: frame) else { return nil }
+        return (page.owner, address - layout.address(of: frame))
     }
 }

@@ -3,172 +3,169 @@ import TagMemCore
 /// Gets pages for a part of an object, and with a new size lets it grow: all of it or nothing.
 ///
 /// ```
-///   allocate ──▶ prepare ──▶ … next chunk … ──▶ attach
+///   allocate ──▶ prepare ──▶ … next chunk … ──▶ attach ──▶ grow ──▶ (recall the old end)
 ///       │ no page                                  (the object shows the pages)
 ///       └──▶ undo
 /// ```
 ///
 /// Pages are prepared (zeroed, with tag 0) outside of the lock, while their lines are claimed.
-final class PopulateJob: PageJob, @unchecked Sendable {
+struct PopulateJob: PageJob {
     private enum Phase {
-        case start, allocating, preparing, prepared, attaching
+        case start, counting, allocating, preparing, prepared, attaching, growing, dropping, ending
         case undoing(FileError)
     }
 
-    private let aliases: ObjectAliases
+    private let object: ObjectID
     private let pages: Range<Int>
     private let newSize: UInt64?
+    private let cause: PageDemand.Cause
     private var phase = Phase.start
     private var next: Int
     private var chunkStart: Int
     private var claimed: [LineSpan] = []
     private var use = PageUse.untagged
+    private var isAtomic = false
 
     /// Pages that are prepared together: large enough that memory that was never used stays so.
     private static let chunk = 4096
-    private static let attachedPerStep = 1 << 16
+    private static let attachedPerStep = 1 << 14
+    private static let countedPerStep = 1 << 20
 
-    /// With `newSize`, the object grows to it, and `pages` are those that it then has.
-    init(
-        _ worker: PageWorker, _ aliases: ObjectAliases, pages: Range<Int>, newSize: UInt64? = nil,
-        then operation: any DeferredOperation
-    ) {
-        self.aliases = aliases
-        self.pages = pages
-        self.newSize = newSize
+    init(_ demand: PageDemand) {
+        object = demand.object
+        pages = demand.pages
+        newSize = demand.newSize
+        cause = demand.cause
         next = pages.lowerBound
         chunkStart = pages.lowerBound
-        super.init(worker, then: operation)
     }
 
-    override func step(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
+    mutating func step(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
         switch phase {
-        case .start: start(directory, &state)
-        case .allocating: allocate(directory, &state)
-        case .preparing: prepare(directory, &state)
-        case .prepared: endPreparing(directory, &state)
-        case .attaching: attach(directory, &state)
-        case .undoing(let error): undo(error, directory, &state)
+        case .start: start(&state, task)
+        case .counting: count(&state)
+        case .allocating: allocate(&state, task)
+        case .preparing: prepare(&state, task)
+        case .prepared: endPreparing(&state)
+        case .attaching: attach(&state)
+        case .growing: grow(&state, task)
+        case .dropping: dropZeroPages(&state)
+        case .ending: finish(&state, task)
+        case .undoing(let error): undo(error, &state)
         }
     }
 
-    private func start(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
-        if let blocked = reshape(aliases) { return blocked }
-        if let newSize, newSize <= aliases.object.size { return finish(aliases, &state) }
-        use = aliases.object.use
-        let table = aliases.object.pages
-        let known = min(pages.upperBound, table.count)
-        var missing = pages.upperBound - max(known, pages.lowerBound)
-        for index in pages.lowerBound..<max(known, pages.lowerBound) where table.frame(at: index) == nil {
-            missing += 1
+    private mutating func start(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
+        if let blocked = state.reshape(object, task) { return blocked }
+        if let newSize, newSize <= state.objects[object].memory.size {
+            return state.finishReshaping(object)
         }
-        let allocator = directory.pages
-        let available =
-            use == .tagged ? allocator.allocator.availableTagged : allocator.allocator.availableUntagged
+        use = state.objects[object].memory.use
+        isAtomic = state.objects[object].isAtomic
+        phase = .counting
+        return .again
+    }
+
+    private mutating func count(_ state: inout MemoryState) -> JobStep {
+        let missing = state.objects[object].memory.pages.absentCount(in: pages)
         // An atomic allocation is tried: some of its pages may come from the reserve, which counts as in use.
-        if !aliases.isAtomic, missing > available {
-            if state.pendingReleases > 0 {
-                aliases.reshaper = nil
-                return .blocked(.releases(state.releases))
+        if !isAtomic, missing > state.pages.allocator.available(use) {
+            if state.jobs.pendingReleases > 0 {
+                state.endReshaping(object)
+                phase = .start
+                return .blocked(.releases(state.jobs.releases))
             }
-            if !aliases.isAtomic { directory.reportNoSpace() }
-            return finish(aliases, &state, .noSpace)
+            state.reportNoSpace()
+            return state.finishReshaping(object, .noSpace)
         }
         phase = missing == 0 ? .attaching : .allocating
         return .again
     }
 
-    private func allocate(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
-        guard let slot = aliases.slot else { preconditionFailure("phys owns no pages") }
-        var mover = CoherentMover(directory)
-        defer {
-            if mover.moves > 0 {
-                isStalled = true
-                state.needsReview = true
-            }
-        }
+    private mutating func allocate(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
         let chunkEnd = min(chunkStart + Self.chunk, pages.upperBound)
-        let stepEnd = min(next + Self.pagesPerStep, chunkEnd)
-        aliases.object.pages.extend(to: stepEnd)
-        while next < stepEnd, mover.moves < Self.movesPerStep {
-            if aliases.object.pages.frame(at: next) == nil {
-                let owner = PageOwner(object: slot, index: UInt32(next))
-                do throws(AllocationError) {
-                    let frame =
-                        try aliases.isAtomic
-                        ? directory.pages.allocator.allocateAtomic(use, for: owner, with: &mover)
-                        : directory.pages.allocator.allocate(use, for: owner, with: &mover)
-                    aliases.object.pages.insertPending(frame, at: next)
-                } catch {
-                    return noPage(error, mover, directory, &state)
+        let stepEnd = min(next + JobTask.pagesPerStep, chunkEnd)
+        state.objects[object].memory.pages.extend(to: stepEnd)
+        let (object, use, isAtomic) = (object, use, isAtomic)
+        var next = next
+        let (error, obstacles, moves): (AllocationError?, [Int], Int) = state.withMover { allocator, mover in
+            while next < stepEnd, mover.moves < JobTask.movesPerStep {
+                if mover.objects[object].memory.pages.frame(at: next) == nil {
+                    let owner = PageOwner(object: object.slot, index: UInt32(next))
+                    do throws(AllocationError) {
+                        let frame =
+                            try isAtomic
+                            ? allocator.allocateAtomic(use, for: owner, with: &mover)
+                            : allocator.allocate(use, for: owner, with: &mover)
+                        mover.objects[object].memory.pages.insertPending(frame, at: next)
+                    } catch {
+                        return (error, mover.obstacles, mover.moves)
+                    }
                 }
+                next += 1
             }
-            next += 1
+            return (nil, [], mover.moves)
         }
+        self.next = next
+        if moves > 0 { task.isStalled = true }
+        if let error { return noPage(error, obstacles, &state, task) }
         if next == chunkEnd { phase = .preparing }
         return .again
     }
 
-    private func stall(
-        for lines: [Int], _ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State
-    ) -> Step {
-        isStalled = true
-        return wait(for: lines, directory, &state)
-    }
-
-    private func noPage(
-        _ error: AllocationError, _ mover: CoherentMover, _ directory: CoherenceDirectory,
-        _ state: inout CoherenceDirectory.State
-    ) -> Step {
-        if case .mustWait = error { return stall(for: mover.obstacles, directory, &state) }
-        if !aliases.isAtomic, state.pendingReleases > 0 { return .blocked(.releases(state.releases)) }
-        if !aliases.isAtomic { directory.reportNoSpace() }
+    private mutating func noPage(
+        _ error: AllocationError, _ obstacles: [Int], _ state: inout MemoryState, _ task: JobTask
+    ) -> JobStep {
+        if case .mustWait = error {
+            task.isStalled = true
+            return state.wait(for: obstacles)
+        }
+        if !isAtomic {
+            if state.jobs.pendingReleases > 0 { return .blocked(.releases(state.jobs.releases)) }
+            state.reportNoSpace()
+        }
         phase = .undoing(.noSpace)
         return .again
     }
 
     /// Claims the lines of a chunk's new pages and of their tags, which nobody may copy or have cached.
-    private func prepare(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
-        let table = directory.table
+    private mutating func prepare(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
         var spans: [LineSpan] = []
-        for index in chunkStart..<next where aliases.object.pages[index] == nil {
-            guard let frame = aliases.object.pages.frame(at: index) else { continue }
-            table.append(directory.span(of: frame), to: &spans)
+        for index in chunkStart..<next where state.objects[object].memory.pages[index] == nil {
+            guard let frame = state.objects[object].memory.pages.frame(at: index) else { continue }
+            state.map.append(state.span(of: frame), to: &spans)
         }
         var obstacles: [Int] = []
         for span in spans {
-            for line in span.lines where table[line].isBusy || table[line].holder != 0 {
+            for line in span.lines where state.lines[line].isBusy || state.lines[line].holder != 0 {
                 obstacles.append(line)
             }
             for line in span.companions {
+                let line = (number: line, state: state.lines[line])
                 let isInTheWay =
                     span.isTagStorage
-                    ? table[line].isHeldByView
-                    : use == .tagged && (table[line].isBusy || table[line].holder != 0)
-                if isInTheWay { obstacles.append(line) }
+                    ? line.state.isHeldByView
+                    : use == .tagged && (line.state.isBusy || line.state.holder != 0)
+                if isInTheWay { obstacles.append(line.number) }
             }
         }
         guard obstacles.isEmpty else {
-            if aliases.isAtomic {
+            if isAtomic {
                 phase = .undoing(.noSpace)
                 return .again
             }
-            return stall(for: obstacles, directory, &state)
+            task.isStalled = true
+            return state.wait(for: obstacles)
         }
-        forEachClaimedLine(spans) { table[$0] = table[$0].addingWriter }
+        forEachClaimedLine(spans) { state.lines[$0] = state.lines[$0].addingWriter }
         claimed = spans
         phase = .prepared
-        let withTags = use == .tagged
-        return .outside { directory.clear(spans, withTags: withTags) }
+        let (dram, map, lines, withTags) = (state.dram, state.map, claimed, use == .tagged)
+        return .outside { dram.clear(lines, withTags: withTags, map) }
     }
 
-    private func endPreparing(
-        _ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State
-    ) -> Step {
-        forEachClaimedLine(claimed) { line in
-            if directory.table[line].isWanted { state.needsReview = true }
-            directory.table[line] = directory.table[line].removingWriter
-        }
+    private mutating func endPreparing(_ state: inout MemoryState) -> JobStep {
+        forEachClaimedLine(claimed) { state.set($0, state.lines[$0].removingWriter) }
         claimed = []
         chunkStart = next
         phase = next < pages.upperBound ? .allocating : .attaching
@@ -183,70 +180,84 @@ final class PopulateJob: PageJob, @unchecked Sendable {
         }
     }
 
-    private func attach(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
-        if newSize != nil {
-            let lines = directory.recallEnd(of: aliases, &state)
-            if !lines.isEmpty { return .blocked(.lines(lines)) }
-        }
+    private mutating func attach(_ state: inout MemoryState) -> JobStep {
         let end = min(next + Self.attachedPerStep, pages.upperBound)
+        let pageSize = state.pages.layout.pageSize
+        let addresses = UInt64(next) * pageSize..<UInt64(end) * pageSize
         while next < end {
-            if aliases.object.pages[next] == nil { aliases.object.pages.setReady(next) }
+            if state.objects[object].memory.pages[next] == nil {
+                state.objects[object].memory.pages.setReady(next)
+            }
             next += 1
         }
+        state.noteChange(of: object, addresses)
         if next < pages.upperBound { return .again }
-        if let newSize { aliases.object.size = newSize }
-        return finish(aliases, &state)
+        phase = newSize == nil ? .ending : .dropping
+        return .again
+    }
+
+    /// Has the kernel drop the pages of zeros that it was given behind the end, in page cache mode.
+    private mutating func dropZeroPages(_ state: inout MemoryState) -> JobStep {
+        state.objects[object].cached.isGrowing = true
+        phase = .growing
+        let zeroPages = state.objects[object].cached.takeZeroPages()
+        if zeroPages.isEmpty { return .again }
+        return state.drop(zeroPages, of: object)
+    }
+
+    /// The object gets its new size.
+    private mutating func grow(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
+        guard let newSize else { return .again }
+        let lines = state.recallEnd(of: object)
+        if !lines.isEmpty { return .blocked(.lines(lines)) }
+        let old = state.objects[object].memory.size
+        state.objects[object].memory.size = newSize
+        state.objects[object].cached.isGrowing = false
+        state.noteChange(of: object, old..<UInt64.max)
+        task.notices = state.sizesToTell(of: object)
+        phase = .ending
+        return state.recallTail(of: object, behind: old, cause)
+    }
+
+    private mutating func finish(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
+        state.finishReshaping(object)
     }
 
     /// Gives back what was got, which nobody has seen.
-    private func undo(
-        _ error: FileError, _ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State
-    ) -> Step {
-        var mover = CoherentMover(directory)
-        let first = max(pages.lowerBound, next - Self.pagesPerStep)
-        while next > first {
-            next -= 1
-            guard aliases.object.pages[next] == nil, let frame = aliases.object.pages.frame(at: next) else {
-                continue
+    private mutating func undo(_ error: FileError, _ state: inout MemoryState) -> JobStep {
+        let first = max(pages.lowerBound, next - JobTask.pagesPerStep)
+        let (object, last) = (object, next)
+        state.withMover { allocator, mover in
+            for index in (first..<last).reversed() where mover.objects[object].memory.pages[index] == nil {
+                guard let frame = mover.objects[object].memory.pages.frame(at: index) else { continue }
+                allocator.free(frame, with: &mover)
+                mover.objects[object].memory.pages.remove(index)
             }
-            directory.pages.allocator.free(frame, with: &mover)
-            aliases.object.pages.remove(next)
         }
+        next = first
         if next > pages.lowerBound { return .again }
-        aliases.object.shortenPages()
-        return finish(aliases, &state, error)
+        state.objects[object].memory.shortenPages()
+        return state.finishReshaping(object, error)
     }
 }
 
-extension CoherenceDirectory {
-    /// Recalls the pages that show an object's end and what it gets behind it: those of files of tags, which do not hold
-    /// the lines of pages that were not there, and those of views, which may show it against its tags. Pages of `mem`
-    /// hold all that they will show. Returns the lines that are to be waited for.
-    func recallEnd(of aliases: ObjectAliases, _ state: inout State) -> [Int] {
-        var held: [Int] = []
-        for kind in AliasKind.all
-        where kind != .mem && aliases.object.size % (Page.size * kind.scale) != 0 {
-            let offset = aliases.pageOffset(of: aliases.object.size - 1, in: kind)
-            for line in aliases.lines(ofPageAt: offset, in: kind, table: table)
-            where table[line].holder == aliases.holder(kind) {
-                recall(line, &state)
-                held.append(line)
-            }
-        }
-        return held
-    }
+extension PageAllocator {
+    /// How many more pages can be had for a use.
+    func available(_ use: PageUse) -> Int { use == .tagged ? availableTagged : availableUntagged }
+}
 
+extension DRAM {
     /// Sets the memory of claimed lines to zero, and the tags of data lines.
-    func clear(_ spans: [LineSpan], withTags: Bool) {
+    func clear(_ spans: [LineSpan], withTags: Bool, _ map: LineMap) {
         for span in spans {
-            clear(span.lines)
-            if withTags, !span.isTagStorage { clear(span.companions) }
+            clear(span.lines, map)
+            if withTags, !span.isTagStorage { clear(span.companions, map) }
         }
     }
 
     /// Sets the memory of consecutive lines of one region to zero.
-    func clear(_ lines: Range<Int>) {
+    func clear(_ lines: Range<Int>, _ map: LineMap) {
         guard let first = lines.first else { return }
-        dram.clear(table.location(of: first).address, count: lines.count * Int(table.size(of: first)))
+        clear(map.location(of: first).address, count: lines.count * Int(map.size(of: first)))
     }
 }

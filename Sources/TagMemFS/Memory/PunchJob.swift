@@ -1,65 +1,46 @@
 import TagMemCore
 
 /// Makes a hole in an object: whole pages go back, the rest of the range is set to zero. The size stays.
-final class PunchJob: PageJob, @unchecked Sendable {
-    private let aliases: ObjectAliases
+struct PunchJob: PageJob {
+    private let object: ObjectID
     private let range: Range<UInt64>
     private var next: UInt64
 
-    init(
-        _ worker: PageWorker, _ aliases: ObjectAliases, _ range: Range<UInt64>,
-        then operation: any DeferredOperation
-    ) {
-        self.aliases = aliases
+    init(_ object: ObjectID, _ range: Range<UInt64>) {
+        self.object = object
         self.range = range
         next = range.lowerBound
-        super.init(worker, then: operation)
     }
 
-    override func step(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
-        if let blocked = reshape(aliases) { return blocked }
-        var mover = CoherentMover(directory)
-        let pageSize = directory.pages.layout.pageSize
-        let end = min(range.upperBound, UInt64(aliases.object.pages.count) * pageSize)
-        for _ in 0..<Self.pagesPerStep where next < end {
+    mutating func step(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
+        if let blocked = state.reshape(object, task) { return blocked }
+        let pageSize = state.pages.layout.pageSize
+        let end = min(range.upperBound, UInt64(state.objects[object].memory.pages.count) * pageSize)
+        for _ in 0..<JobTask.pagesPerStep where next < end {
             let index = Int(next / pageSize)
             let pageEnd = UInt64(index + 1) * pageSize
-            if let frame = aliases.object.pages[index] {
-                let obstacles = directory.recallAll(of: frame, aliases.object.use, &state)
-                if !obstacles.isEmpty { return .blocked(.lines(obstacles)) }
-                let part = next % pageSize..<min(end, pageEnd) - UInt64(index) * pageSize
-                if part == 0..<pageSize {
-                    directory.pages.setPinned(false, frame)
-                    directory.pages.allocator.free(frame, with: &mover)
-                    aliases.object.pages.remove(index)
-                    aliases.version += 1
-                    state.releases += 1
-                    state.needsReview = true
-                } else {
-                    directory.dram.zero(
-                        directory.pages.layout.address(of: frame) + part.lowerBound, count: part.count)
-                }
+            guard let frame = state.objects[object].memory.pages[index] else {
+                let last = MemoryObject.pages(for: end, state.pages.layout)
+                let found = state.objects[object].memory.pages.nextPresent(from: index + 1, below: last)
+                next = found.map { UInt64($0) * pageSize } ?? end
+                continue
+            }
+            let obstacles = state.recallAll(of: frame, state.objects[object].memory.use)
+            if !obstacles.isEmpty { return state.wait(forAll: obstacles) }
+            let part = next % pageSize..<min(end, pageEnd) - UInt64(index) * pageSize
+            if part == 0..<pageSize {
+                state.free(frame)
+                state.objects[object].memory.pages.remove(index)
+                state.noteChange(of: object, pageEnd - pageSize..<pageEnd)
+                state.pagesWereReleased()
+            } else {
+                state.dram.zero(
+                    state.pages.layout.address(of: frame) + part.lowerBound, count: part.count)
             }
             next = min(end, pageEnd)
         }
         if next < end { return .again }
-        aliases.object.shortenPages()
-        return finish(aliases, &state)
-    }
-}
-
-extension CoherenceDirectory {
-    /// Recalls a page, and its tags, from whoever has it. Returns the lines that are to be waited for; none if nobody
-    /// has or copies it.
-    func recallAll(of frame: PageFrame, _ use: PageUse, _ state: inout State) -> [Int] {
-        let span = span(of: frame)
-        var obstacles: [Int] = []
-        func look(at line: Int) {
-            if table[line].holder != 0 { recall(line, &state) }
-            if table[line].holder != 0 || table[line].isBusy { obstacles.append(line) }
-        }
-        for line in span.lines { look(at: line) }
-        if use == .tagged { for line in span.companions { look(at: line) } }
-        return obstacles
+        state.objects[object].memory.shortenPages()
+        return state.finishReshaping(object)
     }
 }

@@ -5,149 +5,131 @@ import TagMemCore
 /// Views and tags of what is cut off are recalled before the job ends. What the kernel has of it through `mem` it drops
 /// itself, when the size change is answered and before another one begins: nobody waits for that, and a recall of it
 /// might meet that other one. Pages that somebody still has go into a ticket, and are free when they have come back
-/// (`ReleaseJob`); all others are free at once.
-final class ShrinkJob: PageJob, @unchecked Sendable {
+/// (`ReleaseJob`, which the job starts when it is done); all others are free at once.
+struct ShrinkJob: PageJob {
     private enum Phase { case start, cutting, clearingTail, waiting }
 
-    private let aliases: ObjectAliases
+    private let object: ObjectID
     private let newSize: UInt64
-    private let isRemoval: Bool
+    /// Set if the object was removed: who is told when all of its pages are gone.
+    private let removal: (any Completion)?
+    private let ticket: ReleaseTicket
     private var phase = Phase.start
     private var next = 0
     private var lastRecall: (kind: AliasKind, offset: UInt64)?
-    private let ticket: ReleaseTicket
 
-    /// The ticket is complete when the job is done, and to be released then.
-    init(
-        _ worker: PageWorker, _ ticket: ReleaseTicket, to newSize: UInt64, isRemoval: Bool,
-        then operation: any DeferredOperation
-    ) {
-        aliases = ticket.aliases
+    private var isRemoval: Bool { removal != nil }
+
+    init(_ object: ObjectID, to newSize: UInt64, removal: (any Completion)? = nil) {
+        self.object = object
         self.newSize = newSize
-        self.isRemoval = isRemoval
-        self.ticket = ticket
-        super.init(worker, then: operation)
+        self.removal = removal
+        ticket = ReleaseTicket(object)
     }
 
-    override func step(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
+    mutating func step(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
         switch phase {
-        case .start: start(directory, &state)
-        case .cutting: cut(directory, &state)
-        case .clearingTail: clearTail(directory, &state)
-        case .waiting: finish(aliases, &state)
+        case .start: start(&state, task)
+        case .cutting: cut(&state)
+        case .clearingTail: clearTail(&state)
+        case .waiting: finish(&state)
         }
     }
 
-    private func start(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
-        if let blocked = reshape(aliases) { return blocked }
-        let object = aliases.object
-        guard newSize <= object.size || isRemoval else { return finish(aliases, &state) }
-        object.size = newSize
-        aliases.version += 1
-        state.needsReview = true
-        next = object.sizeInPages
-        let kept = UInt64(next) * directory.pages.layout.pageSize
-        directory.cutRecalls(of: aliases, at: kept, &state)
+    private mutating func start(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
+        if let blocked = state.reshape(object, task) { return blocked }
+        let old = state.objects[object].memory.size
+        guard newSize <= old || isRemoval else { return state.finishReshaping(object) }
+        state.objects[object].memory.size = newSize
+        next = state.objects[object].memory.sizeInPages
+        let kept = UInt64(next) * state.pages.layout.pageSize
+        for offset in state.objects[object].staleTails.keys where offset >= newSize {
+            state.objects[object].staleTails[offset] = nil
+        }
+        state.cutRecalls(of: object, at: kept)
+        state.noteChange(of: object, newSize..<UInt64.max)
         phase = .cutting
         return .again
     }
 
-    private func cut(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
-        var mover = CoherentMover(directory)
-        let object = aliases.object
-        let end = min(next + Self.pagesPerStep, object.pages.count)
-        while next < end {
-            if let frame = object.pages.frame(at: next) {
-                if condemn(frame, directory, &state) {
-                    if ticket.frames.isEmpty {
-                        state.pendingReleases += 1
-                        aliases.tickets += 1
-                    }
-                    ticket.frames.append(frame)
-                    directory.pages.setPinned(true, frame)
-                } else {
-                    directory.pages.setPinned(false, frame)
-                    directory.pages.allocator.free(frame, with: &mover)
-                }
-                object.pages.remove(next)
+    private mutating func cut(_ state: inout MemoryState) -> JobStep {
+        for _ in 0..<JobTask.pagesPerStep {
+            guard let index = state.objects[object].memory.pages.nextPresent(from: next),
+                let frame = state.objects[object].memory.pages.frame(at: index)
+            else {
+                state.objects[object].memory.shortenPages()
+                state.pagesWereReleased()
+                phase = .clearingTail
+                return .again
             }
-            next += 1
+            if condemn(frame, &state) {
+                if ticket.frames.isEmpty {
+                    state.countPendingRelease(1)
+                    state.objects[object].tickets += 1
+                }
+                ticket.frames.append(frame)
+                state.pages.setPinned(true, frame)
+            } else {
+                state.free(frame)
+            }
+            state.objects[object].memory.pages.remove(index)
+            next = index + 1
         }
-        if next < object.pages.count { return .again }
-        object.shortenPages()
-        state.releases += 1
-        phase = .clearingTail
         return .again
     }
 
     /// Recalls what the kernel has of a page. Returns whether somebody has it still.
-    private func condemn(
-        _ frame: PageFrame, _ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State
-    ) -> Bool {
+    private mutating func condemn(_ frame: PageFrame, _ state: inout MemoryState) -> Bool {
         var isHeld = false
-        let span = directory.span(of: frame)
-        func look(at line: Int) {
-            let lineState = directory.table[line]
+        let span = state.span(of: frame)
+        let tagLines = state.objects[object].memory.kind == .tagged ? span.companions : 0..<0
+        for line in [span.lines, tagLines].joined() {
+            let lineState = state.lines[line]
             if lineState.isBusy { isHeld = true }
-            guard lineState.isHeldByObject, let kind = lineState.holderKind else { return }
+            guard lineState.isHeldByObject, let kind = lineState.holderKind else { continue }
             if kind == .mem, !isRemoval {
-                directory.table[line] = lineState.released
-                return
+                state.set(line, lineState.released)
+                continue
             }
             isHeld = true
-            let (_, address) = directory.holder(of: line)
-            let offset = aliases.pageOffset(of: address, in: kind)
-            if !lineState.isRecalled {
-                directory.table[line] = lineState.recalled
-                if kind.isView { aliases.recalledViewLines += 1 }
-            }
+            let offset = kind.pageOffset(of: state.holder(of: line).address)
+            state.markRecalled(line, kind, object)
             // A page of a file of tags shows many pages of the object.
-            if let last = lastRecall, last == (kind, offset) { return }
+            if let lastRecall, lastRecall == (kind, offset) { continue }
             lastRecall = (kind, offset)
-            directory.addRecall(aliases, kind, at: offset, .free, ticket: ticket, &state)
+            state.addRecall(object, kind, at: offset, .free, ticket: ticket)
         }
-        for line in span.lines { look(at: line) }
-        if aliases.object.kind == .tagged { for line in span.companions { look(at: line) } }
         return isHeld
     }
 
     /// What lies behind the end in the last page is zero when the object grows again.
-    private func clearTail(
-        _ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State
-    ) -> Step {
-        let pageSize = directory.pages.layout.pageSize
+    private mutating func clearTail(_ state: inout MemoryState) -> JobStep {
+        let pageSize = state.pages.layout.pageSize
         let inPage = newSize % pageSize
-        if newSize > 0, let frame = aliases.object.pages[Int((newSize - 1) / pageSize)] {
-            let span = directory.span(of: frame)
+        if newSize > 0, let frame = state.objects[object].memory.pages[Int((newSize - 1) / pageSize)] {
+            let span = state.span(of: frame)
             var obstacles: [Int] = []
-            let tagLines = aliases.object.kind == .tagged ? span.companions : 0..<0
+            let tagLines = state.objects[object].memory.kind == .tagged ? span.companions : 0..<0
             for line in [span.lines, tagLines].joined() {
-                let lineState = directory.table[line]
+                let lineState = state.lines[line]
                 // The kernel clears what it has of `mem`, and writes back nothing from behind the end.
                 let isOwnMem = lineState.isHeldByObject && lineState.holderKind == .mem
-                if lineState.holder != 0, !isOwnMem { directory.recall(line, &state) }
+                if lineState.holder != 0, !isOwnMem { state.recall(line) }
                 if lineState.isBusy || lineState.holder != 0 && !isOwnMem { obstacles.append(line) }
             }
             // The page of a file of tags that shows the end shows pages that are gone, too: it goes in any case.
             if !obstacles.isEmpty { return .blocked(.lines(obstacles)) }
-            if inPage != 0 { directory.clearTail(of: frame, from: inPage, withTags: !tagLines.isEmpty) }
+            if inPage != 0 { state.clearTail(of: frame, from: inPage, withTags: !tagLines.isEmpty) }
         }
         phase = .waiting
-        return .blocked(.recalls(upTo: state[.free].sequence))
+        return .blocked(.recalls(.free, upTo: state.recalls[.free].sequence))
     }
-}
 
-extension CoherenceDirectory {
-    /// Sets a page's bytes from `offset` on to zero, and the tags of granules that begin there.
-    func clearTail(of frame: PageFrame, from offset: UInt64, withTags: Bool) {
-        let address = pages.layout.address(of: frame) + offset
-        let count = Int(pages.layout.pageSize - offset)
-        dram.zero(address, count: count)
-        let inGranule = offset % TagGranule.size
-        let skipped = inGranule == 0 ? 0 : Int(TagGranule.size - inGranule)
-        if withTags, count > skipped {
-            dram.fillTags(
-                AllocationTag(truncating: 0), at: address + UInt64(skipped), count: count - skipped)
+    private func finish(_ state: inout MemoryState) -> JobStep {
+        if isRemoval || !ticket.frames.isEmpty {
+            state.start(
+                ReleaseJob(ticket, isRemoval: isRemoval), then: removal.map { .completion($0) } ?? .nobody)
         }
+        return state.finishReshaping(object)
     }
 }

@@ -1,176 +1,184 @@
 import TagMemCore
 
 /// Turns an untagged object into a tagged one: contents stay, tags start at 0. All of it or nothing.
-final class TagJob: PageJob, @unchecked Sendable {
+struct TagJob: PageJob {
     private enum Phase {
         case start, converting, clearing, cleared
         case reverting(FileError)
     }
 
-    private let aliases: ObjectAliases
+    private let object: ObjectID
     private var phase = Phase.start
     private var next = 0
     private var claimed: [Range<Int>] = []
 
-    init(_ worker: PageWorker, _ aliases: ObjectAliases, then operation: any DeferredOperation) {
-        self.aliases = aliases
-        super.init(worker, then: operation)
-    }
+    init(_ object: ObjectID) { self.object = object }
 
-    override func step(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
+    mutating func step(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
         switch phase {
         case .start:
-            if let blocked = reshape(aliases) { return blocked }
+            if let blocked = state.reshape(object, task) { return blocked }
             phase = .converting
             return .again
-        case .converting: return convert(directory, &state)
-        case .clearing: return clear(directory, &state)
-        case .cleared: return endClearing(directory, &state)
-        case .reverting(let error): return revert(error, directory, &state)
+        case .converting: return convert(&state, task)
+        case .clearing: return clear(&state)
+        case .cleared: return endClearing(&state)
+        case .reverting(let error): return revert(error, &state)
         }
     }
 
-    private func convert(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
-        var mover = CoherentMover(directory)
-        defer { if mover.moves > 0 { state.needsReview = true } }
-        let pages = aliases.object.pages.count
-        let end = min(next + Self.pagesPerStep, pages)
-        while next < end, mover.moves < Self.movesPerStep {
-            if let frame = aliases.object.pages.frame(at: next) {
-                do throws(AllocationError) {
-                    _ = try directory.pages.allocator.setUse(
-                        .tagged, of: frame, inPlace: sharesBlock(frame, directory), with: &mover)
-                } catch .mustWait {
-                    isStalled = true
-                    return wait(for: mover.obstacles, directory, &state)
-                } catch {
-                    if state.pendingReleases > 0 { return .blocked(.releases(state.releases)) }
-                    directory.reportNoSpace()
-                    phase = .reverting(.noSpace)
-                    return .again
+    private mutating func convert(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
+        let (object, start) = (object, next)
+        typealias Outcome = (next: Int?, error: AllocationError?, obstacles: [Int])
+        let outcome: Outcome = state.withMover { allocator, mover in
+            var next = start
+            for _ in 0..<JobTask.pagesPerStep where mover.moves < JobTask.movesPerStep {
+                guard let index = mover.objects[object].memory.pages.nextPresent(from: next) else {
+                    return (nil, nil, [])
                 }
+                next = index
+                let inPlace = mover.objects[object].memory.sharesBlock(index, allocator.layout)
+                guard let frame = mover.objects[object].memory.pages.frame(at: index) else { break }
+                do throws(AllocationError) {
+                    _ = try allocator.setUse(.tagged, of: frame, inPlace: inPlace, with: &mover)
+                } catch {
+                    return (next, error, mover.obstacles)
+                }
+                next += 1
             }
-            next += 1
+            return (next, nil, [])
         }
-        if next == pages {
+        if let reached = outcome.next { next = reached }
+        switch outcome.error {
+        case nil: break
+        case .mustWait:
+            task.isStalled = true
+            return state.wait(for: outcome.obstacles)
+        default:
+            if state.jobs.pendingReleases > 0 { return .blocked(.releases(state.jobs.releases)) }
+            state.reportNoSpace()
+            phase = .reverting(.noSpace)
+            return .again
+        }
+        if outcome.next == nil {
             phase = .clearing
             next = 0
         }
         return .again
     }
 
-    /// Whether the object's next pages fill half of the block, as they do where they were allocated in order.
-    private func sharesBlock(_ frame: PageFrame, _ directory: CoherenceDirectory) -> Bool {
-        let layout = directory.pages.layout
-        let other = aliases.object.pages.frame(at: next + layout.geometry.dataPages / 2)
-        return other.map { layout.block(of: $0) == layout.block(of: frame) } ?? false
-    }
-
     /// Claims the lines of some pages' tags, which nobody may copy or have cached, nor views their data.
-    private func clear(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
-        let pages = aliases.object.pages.count
-        guard next < pages else {
-            aliases.object.kind = .tagged
-            return finish(aliases, &state)
-        }
+    private mutating func clear(_ state: inout MemoryState) -> JobStep {
         var obstacles: [Int] = []
         var spans: [LineSpan] = []
-        let end = min(next + Self.pagesPerStep, pages)
-        for index in next..<end {
-            guard let frame = aliases.object.pages.frame(at: index) else { continue }
-            let span = directory.span(of: frame)
-            for line in span.lines where directory.table[line].isHeldByView { obstacles.append(line) }
-            for line in span.companions
-            where directory.table[line].isBusy || directory.table[line].holder != 0 {
+        var end = next
+        for _ in 0..<JobTask.pagesPerStep {
+            guard let index = state.objects[object].memory.pages.nextPresent(from: end),
+                let frame = state.objects[object].memory.pages.frame(at: index)
+            else { break }
+            end = index + 1
+            let span = state.span(of: frame)
+            for line in span.lines where state.lines[line].isHeldByView { obstacles.append(line) }
+            for line in span.companions where state.lines[line].isBusy || state.lines[line].holder != 0 {
                 obstacles.append(line)
             }
-            directory.table.append(span, to: &spans)
+            state.map.append(span, to: &spans)
         }
-        if !obstacles.isEmpty { return wait(for: obstacles, directory, &state) }
+        guard end > next else {
+            state.objects[object].memory.kind = .tagged
+            state.noteChange(of: object, 0..<UInt64.max)
+            return state.finishReshaping(object)
+        }
+        if !obstacles.isEmpty { return state.wait(for: obstacles) }
         next = end
         claimed = spans.map(\.companions)
-        for line in claimed.joined() { directory.table[line] = directory.table[line].addingWriter }
+        for line in claimed.joined() { state.lines[line] = state.lines[line].addingWriter }
         phase = .cleared
-        let lines = claimed
-        return .outside { for lines in lines { directory.clear(lines) } }
+        let (dram, map, lines) = (state.dram, state.map, claimed)
+        return .outside { for lines in lines { dram.clear(lines, map) } }
     }
 
-    private func endClearing(
-        _ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State
-    ) -> Step {
-        for line in claimed.joined() {
-            if directory.table[line].isWanted { state.needsReview = true }
-            directory.table[line] = directory.table[line].removingWriter
-        }
+    private mutating func endClearing(_ state: inout MemoryState) -> JobStep {
+        for line in claimed.joined() { state.set(line, state.lines[line].removingWriter) }
         claimed = []
         phase = .clearing
         return .again
     }
 
-    private func revert(
-        _ error: FileError, _ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State
-    ) -> Step {
-        directory.untag(aliases, from: max(0, next - Self.pagesPerStep), to: next)
-        next = max(0, next - Self.pagesPerStep)
-        return next > 0 ? .again : finish(aliases, &state, error)
+    private mutating func revert(_ error: FileError, _ state: inout MemoryState) -> JobStep {
+        let first = max(0, next - JobTask.pagesPerStep)
+        state.untag(object, first..<next)
+        next = first
+        return next > 0 ? .again : state.finishReshaping(object, error)
     }
 }
 
 /// Turns a tagged object into an untagged one: contents stay, tags are dropped. It always succeeds.
 ///
-/// Nothing is checked any more from the first step on; views and tags are then taken from all mappings.
-final class UntagJob: PageJob, @unchecked Sendable {
-    private let aliases: ObjectAliases
-    private var hasBegun = false
+/// From the first step on, views and files of tags refuse what they do not have; then what they have is taken from all
+/// mappings, and then the object is untagged. What came in through a view until its page was back is kept.
+struct UntagJob: PageJob {
+    private enum Phase { case start, recalling, turning }
+
+    private let object: ObjectID
+    private var phase = Phase.start
     private var next = 0
 
-    init(_ worker: PageWorker, _ aliases: ObjectAliases, then operation: any DeferredOperation) {
-        self.aliases = aliases
-        super.init(worker, then: operation)
+    init(_ object: ObjectID) { self.object = object }
+
+    mutating func step(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
+        switch phase {
+        case .start:
+            if let blocked = state.reshape(object, task) { return blocked }
+            state.objects[object].isUntagging = true
+            state.noteChange(of: object, 0..<UInt64.max)
+            phase = .recalling
+            return .again
+        case .recalling: return recall(&state)
+        case .turning: return turn(&state)
+        }
     }
 
-    override func step(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
-        if let blocked = reshape(aliases) { return blocked }
-        if !hasBegun {
-            hasBegun = true
-            aliases.object.kind = .untagged
-            aliases.version += 1
-            state.needsReview = true
-        }
+    private mutating func recall(_ state: inout MemoryState) -> JobStep {
         var obstacles: [Int] = []
-        let pages = aliases.object.pages.count
-        let end = min(next + Self.pagesPerStep, pages)
-        for index in next..<end {
-            guard let frame = aliases.object.pages.frame(at: index) else { continue }
-            let span = directory.span(of: frame)
-            for line in span.lines
-            where directory.table[line].isHeldByView && directory.table[line].isHeldByObject {
+        var end = next
+        for _ in 0..<JobTask.pagesPerStep {
+            guard let index = state.objects[object].memory.pages.nextPresent(from: end),
+                let frame = state.objects[object].memory.pages.frame(at: index)
+            else { break }
+            end = index + 1
+            let span = state.span(of: frame)
+            for line in span.lines where state.lines[line].isHeldByView && state.lines[line].isHeldByObject {
                 obstacles.append(line)
             }
-            for line in span.companions
-            where directory.table[line].isBusy || directory.table[line].isHeldByObject {
+            for line in span.companions where state.lines[line].isBusy || state.lines[line].isHeldByObject {
                 obstacles.append(line)
             }
         }
-        for line in obstacles where directory.table[line].isHeldByObject { directory.recall(line, &state) }
+        for line in obstacles where state.lines[line].isHeldByObject { state.recall(line) }
         if !obstacles.isEmpty { return .blocked(.lines(obstacles)) }
-        directory.untag(aliases, from: next, to: end)
-        next = end
-        return next < pages ? .again : finish(aliases, &state)
-    }
-}
-
-extension CoherenceDirectory {
-    /// The pages of an object, which nobody looks at through tags, are for untagged use.
-    func untag(_ aliases: ObjectAliases, from first: Int, to end: Int) {
-        var mover = CoherentMover(self)
-        for index in first..<end {
-            guard let frame = aliases.object.pages.frame(at: index) else { continue }
-            do throws(AllocationError) {
-                _ = try pages.allocator.setUse(.untagged, of: frame, with: &mover)
-            } catch {
-                preconditionFailure("a page cannot turn untagged: \(error)")
-            }
+        if end > next {
+            next = end
+            return .again
         }
+        state.objects[object].memory.kind = .untagged
+        state.objects[object].isUntagging = false
+        state.noteChange(of: object, 0..<UInt64.max)
+        next = 0
+        phase = .turning
+        return .again
+    }
+
+    private mutating func turn(_ state: inout MemoryState) -> JobStep {
+        var frames: [Int] = []
+        while frames.count < JobTask.pagesPerStep,
+            let index = state.objects[object].memory.pages.nextPresent(from: next)
+        {
+            frames.append(index)
+            next = index + 1
+        }
+        guard let first = frames.first, let last = frames.last else { return state.finishReshaping(object) }
+        state.untag(object, first..<last + 1)
+        return .again
     }
 }

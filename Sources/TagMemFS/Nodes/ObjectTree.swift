@@ -6,7 +6,7 @@ import TagMemCore
 /// Thread-safe. The kernel serializes changes of a directory; nothing here relies on that.
 final class ObjectTree: Sendable {
     struct Entry {
-        let aliases: ObjectAliases
+        let id: ObjectID
         /// The directory that it is in.
         var use: PageUse
         var name: String
@@ -49,7 +49,7 @@ final class ObjectTree: Sendable {
     /// Makes an object; `make` gets its number.
     func add(
         _ name: String, _ use: PageUse, user: uid_t, group: gid_t, permissions: UInt32,
-        make: (UInt64) -> ObjectAliases?
+        make: (UInt64) -> ObjectID?
     ) throws(FileError) -> UInt64 {
         guard Self.isUsable(name) else { throw .invalid }
         var now = timespec()
@@ -57,10 +57,10 @@ final class ObjectTree: Sendable {
         return try state.withLock { state throws(FileError) in
             if state.names[use]?[Name(name)] != nil { throw .exists }
             let number = state.nextNumber
-            guard let aliases = make(number) else { throw .noSpace }
+            guard let id = make(number) else { throw .noSpace }
             state.nextNumber += 1
             state.entries[number] = Entry(
-                aliases: aliases, use: use, name: name, user: user, group: group, permissions: permissions,
+                id: id, use: use, name: name, user: user, group: group, permissions: permissions,
                 created: now)
             state.names[use]?[Name(name)] = number
             state.sorted[use] = nil
@@ -69,7 +69,7 @@ final class ObjectTree: Sendable {
     }
 
     /// Takes the name away from an object; its number stays known until `forget`.
-    func remove(_ name: String, _ use: PageUse) throws(FileError) -> ObjectAliases {
+    func remove(_ name: String, _ use: PageUse) throws(FileError) -> ObjectID {
         try state.withLock { state throws(FileError) in
             guard let number = state.names[use]?[Name(name)], let entry = state.entries[number] else {
                 throw .notFound
@@ -78,19 +78,19 @@ final class ObjectTree: Sendable {
             state.names[use]?[Name(name)] = nil
             state.entries[number]?.isRemoved = true
             state.sorted[use] = nil
-            return entry.aliases
+            return entry.id
         }
     }
 
     /// Nobody has the object open any more.
-    func forget(_ aliases: ObjectAliases) { state.withLock { $0.entries[aliases.number] = nil } }
+    func forget(_ object: ObjectID) { state.withLock { $0.entries[object.number] = nil } }
 
     /// Begins a rename: both names are the object's until it is finished. nil if both are the same.
     ///
     /// - Throws: `.notFound`, `.notEmpty` if the new name is another object's, `.invalid`.
     func beginRename(
         _ name: String, _ use: PageUse, to newName: String, _ newUse: PageUse
-    ) throws(FileError) -> ObjectAliases? {
+    ) throws(FileError) -> ObjectID? {
         guard Self.isUsable(newName) else { throw .invalid }
         return try state.withLock { state throws(FileError) in
             guard let number = state.names[use]?[Name(name)], let entry = state.entries[number] else {
@@ -101,23 +101,23 @@ final class ObjectTree: Sendable {
             if state.names[newUse]?[Name(newName)] != nil { throw .notEmpty }
             state.names[newUse]?[Name(newName)] = number
             state.entries[number]?.isMoving = true
-            return entry.aliases
+            return entry.id
         }
     }
 
     /// Ends a rename: the object has its new name, or if the rename failed, the old one.
     func finishRename(
-        _ aliases: ObjectAliases, _ name: String, _ use: PageUse, to newName: String, _ newUse: PageUse,
+        _ object: ObjectID, _ name: String, _ use: PageUse, to newName: String, _ newUse: PageUse,
         isDone: Bool
     ) {
         state.withLock { state in
-            state.entries[aliases.number]?.isMoving = false
+            state.entries[object.number]?.isMoving = false
             state.sorted[use] = nil
             state.sorted[newUse] = nil
             if isDone {
                 state.names[use]?[Name(name)] = nil
-                state.entries[aliases.number]?.name = newName
-                state.entries[aliases.number]?.use = newUse
+                state.entries[object.number]?.name = newName
+                state.entries[object.number]?.use = newUse
             } else {
                 state.names[newUse]?[Name(newName)] = nil
             }
@@ -127,12 +127,12 @@ final class ObjectTree: Sendable {
     func entry(_ number: UInt64) -> Entry? { state.withLock { $0.entries[number] } }
 
     /// The object at a path such as `tagged/heap`.
-    func aliases(at path: some StringProtocol) -> ObjectAliases? {
+    func object(at path: some StringProtocol) -> ObjectID? {
         let parts = path.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2, let use = PageUse.allCases.first(where: { "\($0)" == parts[0] }) else {
             return nil
         }
-        return number(of: String(parts[1]), in: use).flatMap { entry($0)?.aliases }
+        return number(of: String(parts[1]), in: use).flatMap { entry($0)?.id }
     }
 
     func number(of name: String, in use: PageUse) -> UInt64? { state.withLock { $0.names[use]?[Name(name)] } }
@@ -142,7 +142,7 @@ final class ObjectTree: Sendable {
     /// All objects that have a name, in the order in which they were made.
     func all() -> [Entry] {
         state.withLock { state in
-            state.entries.values.filter { !$0.isRemoved }.sorted { $0.aliases.number < $1.aliases.number }
+            state.entries.values.filter { !$0.isRemoved }.sorted { $0.id.number < $1.id.number }
         }
     }
 

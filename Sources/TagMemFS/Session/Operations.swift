@@ -58,7 +58,7 @@ private func addTreeOperations(_ operations: inout fuse_lowlevel_ops) {
             return replyAttributes(reply, fileSystem, node)
         }
         guard let size = unsafe UInt64(exactly: new.pointee.st_size) else { return reply.error(.invalid) }
-        fileSystem.memory.resize(
+        fileSystem.directory.resize(
             object, to: size, then: DeferredReply(reply) { replyAttributes($0, fileSystem, node) })
     }
     unsafe operations.readdir = { request, node, size, offset, _ in

@@ -19,6 +19,9 @@ struct Reply: ~Copyable, @unchecked Sendable {
     /// The thread that made the request; 0 for a write-back.
     var thread: Int32 { unsafe fuse_req_ctx(request).pointee.pid }
 
+    /// The user who made the request.
+    var user: UInt32 { unsafe fuse_req_ctx(request).pointee.uid }
+
     /// The request itself, for a wait that its interruption ends; see `PipeReadRequest`.
     var handle: fuse_req_t { unsafe request }
 

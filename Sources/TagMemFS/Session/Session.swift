@@ -62,10 +62,9 @@ public final class Session: @unchecked Sendable {
         if let mounted = MountedFileSystem(at: configuration.mountpoint) { prepare(mounted) }
         let shutdown = unsafe Shutdown(fileSystem: fileSystem, session: session)
         shutdown.start()
-        unsafe fileSystem.startThreads(session: session)
+        unsafe fileSystem.start(SessionNotifier(session))
         let result = unsafe cfuse_session_loop(session, Self.threadCount)
-        fileSystem.directory.drain()
-        fileSystem.faultLog.drain()
+        fileSystem.stop()
         unsafe fuse_session_unmount(session)
         // 0: unmounted from outside; positive: a signal. The rest is a broken connection.
         if result < 0, !shutdown.wasRequested { throw SessionError.loop(-result) }
@@ -75,7 +74,7 @@ public final class Session: @unchecked Sendable {
     private static var threadCount: UInt32 {
         let processors = sysconf(Int32(_SC_NPROCESSORS_ONLN))
         // The threads that recall and that move pages copy too, on behalf of requests that waited.
-        return UInt32(min(max(2, processors), LineState.maximumReaders - RecallLane.allCases.count - 1))
+        return UInt32(min(max(2, processors), 28))
     }
 
     /// What needs the mount's device.
@@ -140,6 +139,7 @@ public final class Session: @unchecked Sendable {
                     + " mem and views go through the page cache and are checked page by page")
         }
         fileSystem.mapsDirectFiles = cfuse_allows_direct_io_mmap()
+        fileSystem.directory.look { $0.usesPageCache = !cfuse_allows_direct_io_mmap() }
         if !fileSystem.mapsDirectFiles {
             // The kernel holds the locks of all pages of a cached write; with one, no recall can wait for another's.
             unsafe connection.pointee.max_write = UInt32(Page.size)
@@ -160,4 +160,21 @@ public enum SessionError: Error, CustomStringConvertible {
 
     /// libfuse or fusermount3 said on stderr what is wrong.
     public struct Explained: Error {}
+}
+
+/// A pointer to something that any thread may use.
+@safe
+final class SessionNotifier: KernelNotifier, @unchecked Sendable {
+    let session: OpaquePointer
+    init(_ session: OpaquePointer) { unsafe self.session = unsafe session }
+
+    func invalidate(_ node: NodeID, at offset: UInt64, length: UInt64) {
+        unsafe fuse_lowlevel_notify_inval_inode(session, node.rawValue, off_t(offset), off_t(length))
+    }
+    func announceSize(_ size: UInt64, of node: NodeID) {
+        unsafe cfuse_notify_size(session, node.rawValue, size)
+    }
+    func retrieve(
+        _ node: NodeID, at offset: UInt64, length: Int, then: @escaping @Sendable ([UInt8]?) -> Void
+    ) { then(nil) }
 }

@@ -1,0 +1,141 @@
+import TagMemCore
+
+/// A write that comes through the kernel's page cache (page cache mode), page by page: it covers one, or parts of two.
+///
+/// Where the kernel has a page already, it copies the bytes into it, unlocks it, and then asks. By then the page may
+/// have been recalled, which dropped it with them, and filled anew without them. So the kernel is asked for what it has:
+/// where that is the same, or nothing, the bytes go to memory; where it is different, the page is recalled first, as for
+/// a direct write. A page that the kernel keeps locked for the write is never different.
+final class CachedWrite: DeferredOperation, Completion {
+    private let file: MemoryFile
+    private let reply: ReplySlot
+    private let offset: UInt64
+    private let bytes: [UInt8]
+    private let user: UInt32
+    private let thread: Int32
+    private let state: Guarded<State>
+
+    private struct State {
+        /// Bytes that are written.
+        var done = 0
+        /// The access to the page that is written now, as it was made or granted last.
+        var access: MemoryAccess?
+        /// What the kernel has of that page.
+        var page: [UInt8]?
+    }
+
+    private var directory: CoherenceDirectory { file.directory }
+
+    init(
+        _ file: MemoryFile, _ reply: consuming Reply, at offset: UInt64, _ bytes: UnsafeRawBufferPointer
+    ) {
+        self.file = file
+        self.offset = offset
+        self.bytes = unsafe Array(bytes)
+        user = reply.user
+        thread = reply.thread
+        state = Guarded(State())
+        self.reply = ReplySlot(reply)
+    }
+
+    /// Begins with the next page.
+    func begin(_ purpose: MemoryAccess.Purpose = .cachedWrite) {
+        let done = state.withLock { $0.done }
+        let start = offset + UInt64(done)
+        let count = min(bytes.count - done, Int(Page.start(start) + Page.size - start))
+        do throws(FileError) {
+            let access = try file.access(purpose, at: start, count: count, user: user)
+            state.withLock { $0.access = access }
+            switch directory.begin(access) {
+            case .decided(let grant): run(grant)
+            case .queued(let ticket): directory.wait(ticket, self)
+            }
+        } catch {
+            fail(error)
+        }
+    }
+
+    /// The part of the bytes that an access is about.
+    private func part(of access: MemoryAccess, count: Int) -> Range<Int> {
+        let first = Int(access.offset - offset)
+        return first..<first + count
+    }
+
+    func run(_ grant: Grant) {
+        switch grant {
+        case .granted(let access):
+            state.withLock { $0.access = access }
+            if access.wasHeld { askKernel(access) } else { store(access) }
+        case .failed(let error):
+            guard let access = state.withLock({ $0.access }) else { return }
+            finish(access, error)
+        case .mismatch, .endOfFile:
+            preconditionFailure("writes are checked while they copy, and end nowhere")
+        }
+    }
+
+    private func askKernel(_ access: MemoryAccess) {
+        let take: @Sendable ([UInt8]?) -> Void = { [self] page in
+            state.withLock { $0.page = page }
+            directory.makeReady(self)
+        }
+        directory.say(.retrieve(file.node, offset: Page.start(access.offset), then: take))
+    }
+
+    /// The kernel has said what it has.
+    func run(_ error: FileError?) {
+        let (known, page) = state.withLock { ($0.access, $0.page) }
+        guard let access = known else { return }
+        let own = bytes[part(of: access, count: access.count)]
+        let first = Int(access.offset % Page.size)
+        if let page, page.count >= first + own.count, page[first..<first + own.count] != own {
+            directory.end(access)
+            begin(.write)
+        } else {
+            store(access)
+        }
+    }
+
+    private func store(_ access: MemoryAccess) {
+        var refusal: FileError?
+        var count = 0
+        unsafe bytes.withUnsafeBytes { bytes in
+            let own = unsafe UnsafeRawBufferPointer(
+                rebasing: bytes[part(of: access, count: access.count)])
+            do throws(FileError) {
+                count = try unsafe file.store(own, access, thread: thread)
+            } catch {
+                refusal = error
+            }
+        }
+        if let refusal { return finish(access, refusal, isGranted: true) }
+        directory.end(access)
+        go(on: count, of: access)
+    }
+
+    /// The access is refused; or it is done all the same, as its page came back with its bytes.
+    private func finish(_ access: MemoryAccess, _ error: FileError, isGranted: Bool = false) {
+        let isDone = unsafe bytes.withUnsafeBytes { bytes in
+            let own = unsafe UnsafeRawBufferPointer(
+                rebasing: bytes[part(of: access, count: access.requested)])
+            return unsafe directory.hasComeBack(access, own)
+        }
+        if isGranted { directory.endRefused(access) }
+        if isDone { go(on: access.requested, of: access) } else { fail(error) }
+    }
+
+    private func go(on count: Int, of access: MemoryAccess) {
+        let done = state.withLock { state in
+            state.done += count
+            return state.done
+        }
+        if count == access.requested, done < bytes.count { return begin() }
+        if let reply = reply.take() { reply.written(done) }
+    }
+
+    private func fail(_ error: FileError) {
+        guard let reply = reply.take() else { return }
+        let done = state.withLock { $0.done }
+        if done > 0 { reply.written(done) } else { reply.error(error) }
+    }
+}

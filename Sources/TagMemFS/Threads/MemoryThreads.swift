@@ -1,0 +1,108 @@
+import TagMemCore
+
+/// The threads that do what those that serve requests leave to others. See "Threads" in Documentation/DESIGN.md.
+///
+/// | thread | does | waits for |
+/// | --- | --- | --- |
+/// | `recall-free`, `recall-sized` | recalls, and what they make ready | write-backs |
+/// | `ready` | accesses whose turn has come, answers of changes | nothing |
+/// | `jobs` | steps of jobs, compaction while the device is idle | nothing |
+/// | `notices` | sizes, clean pages to drop, what the kernel has of a page | locks of pages whose reads are answered at once |
+final class MemoryThreads: Sendable {
+    private let directory: CoherenceDirectory
+    let background: BackgroundWork
+    private let bells: Bells
+    private let isEnding = Flag()
+    private let threads = Guarded<[DaemonThread]>([])
+
+    /// What the threads are woken with.
+    final class Bells: Sendable {
+        let recalls = RecallLane.allCases.map { _ in Semaphore() }
+        let ready = Semaphore()
+        let jobs = Semaphore()
+        let notices = Semaphore()
+
+        func ring(_ work: Work) {
+            for lane in RecallLane.allCases where work.contains(.recall(lane)) {
+                recalls[lane.rawValue].post()
+            }
+            if work.contains(.ready) { ready.post() }
+            if work.contains(.jobs) { jobs.post() }
+            if work.contains(.notices) { notices.post() }
+        }
+    }
+
+    init(_ directory: CoherenceDirectory, _ bells: Bells) {
+        self.directory = directory
+        self.bells = bells
+        background = BackgroundWork(directory) { bells.jobs.post() }
+    }
+
+    /// Starts the threads. Once, before requests are served.
+    func start(_ notifier: any KernelNotifier) {
+        for lane in RecallLane.allCases {
+            run("recall-\(lane)", bells.recalls[lane.rawValue]) { [directory] in
+                while let job = directory.nextRecall(lane) {
+                    notifier.invalidate(job.node, at: job.offset, length: job.length)
+                    directory.finishRecall(lane)
+                }
+            }
+        }
+        run("ready", bells.ready) { [directory] in directory.runReady() }
+        run("notices", bells.notices) { [directory] in
+            while let notice = directory.nextNotice() {
+                switch notice {
+                case .size(let size, let node): notifier.announceSize(size, of: node)
+                case .drop(let node, let offset, let length):
+                    notifier.invalidate(node, at: offset, length: length)
+                case .retrieve(let node, let offset, let body):
+                    notifier.retrieve(node, at: offset, length: Int(Page.size), then: body)
+                case .done(let end, let error): directory.tell(end, error)
+                }
+            }
+        }
+        let thread = DaemonThread("jobs") { [background, bells, isEnding] in
+            while true {
+                background.waitForWork(bells.jobs)
+                if isEnding.isSet { return }
+                background.work()
+            }
+        }
+        threads.withLock { $0.append(thread) }
+    }
+
+    /// Starts a thread that does its work whenever its bell rings.
+    private func run(_ name: String, _ bell: Semaphore, _ work: @escaping @Sendable () -> Void) {
+        let thread = DaemonThread(name) { [isEnding] in
+            while true {
+                bell.wait()
+                work()
+                if isEnding.isSet { return }
+            }
+        }
+        threads.withLock { $0.append(thread) }
+    }
+
+    /// Ends the threads when the directory is drained: everything that waited is answered, and nothing is said to the
+    /// kernel any more. Recalls that are in the kernel must be able to end.
+    func stop() {
+        // Jobs end at their next steps, and what they made ready is answered.
+        while directory.stepJob() {}
+        isEnding.set()
+        for bell in bells.recalls + [bells.ready, bells.jobs, bells.notices] { bell.post() }
+        let threads = threads.withLock { threads in
+            defer { threads = [] }
+            return threads
+        }
+        for thread in threads { thread.join() }
+        while directory.stepJob() {}
+        while let notice = directory.nextNotice() {
+            switch notice {
+            case .retrieve(_, _, let body): body(nil)
+            case .done(let end, _): directory.tell(end, .unmounting)
+            case .size, .drop: break
+            }
+        }
+        directory.runReady()
+    }
+}
