@@ -14,15 +14,15 @@ import Testing
 
     @Test("what was not handed out is not recalled")
     func nothingHandedOut() throws {
-        for purpose in [Claim.Purpose.read, .write] {
+        for purpose in [MemoryAccess.Purpose.read, .write] {
             for kind in [AliasKind.mem, .tags, .tagsHex, Self.view0] {
                 let operation = fixture.begin(purpose, kind, page: 3)
                 #expect(operation.isGranted)
                 try fixture.end(operation)
             }
         }
-        #expect(fixture.changeMode(to: .async).isGranted)
-        #expect(fixture.afterRecalls().isGranted)
+        #expect(try fixture.changeMode(to: .async).isGranted)
+        #expect(try fixture.afterRecalls().isGranted)
         #expect(fixture.counters[.recalls] == 0)
         #expect(fixture.wakeups.count == 0)
     }
@@ -188,14 +188,14 @@ import Testing
 
     @Test("a fill is refused where tags mismatch and loads fault", arguments: TagCheckMode.allCases)
     func mismatch(_ mode: TagCheckMode) throws {
-        #expect(fixture.changeMode(to: mode).isGranted)
+        #expect(try fixture.changeMode(to: mode).isGranted)
         fixture.setTags(1, page: 1)
         fixture.dram.setAllocationTag(AllocationTag(truncating: 2), at: at(0x21030))
         let fill = fixture.begin(.fill(pages: 1), Self.view1, page: 1)
         #expect(fill.mismatch == (mode == .sync || mode == .asymm ? at(0x21030) : nil))
         #expect(fill.isGranted == (mode == .none || mode == .async))
         // Nothing was claimed where it was refused.
-        #expect(directory.table[1].holder == (fill.isGranted ? Self.view1.rawValue : 0))
+        #expect(directory.line(1).holder == (fill.isGranted ? Self.view1.rawValue : 0))
     }
 
     @Test("a write-back that changes tags takes views away; fsync waits until they are back")
@@ -204,12 +204,12 @@ import Testing
         try fixture.fill(.mem, page: 2)
         directory.recallViews(of: [1, 2, 3])
         #expect(fixture.counters[.recalls] == 1)
-        let sync = fixture.afterRecalls()
+        let sync = try fixture.afterRecalls()
         #expect(sync.isWaiting)
         try fixture.finish(fixture.nextRecall(Self.view0, page: 1))
         #expect(sync.isGranted)
         directory.recallViews(of: [])
-        #expect(fixture.afterRecalls().isGranted)
+        #expect(try fixture.afterRecalls().isGranted)
     }
 
     @Test("fsync waits for recalls that were merged into a later one, and no longer than for those before it")
@@ -218,10 +218,10 @@ import Testing
         directory.recallViews(of: [1])
         let first = try fixture.nextRecall(Self.view0, page: 1)
         directory.recallViews(of: [5])
-        let sync = fixture.afterRecalls()
+        let sync = try fixture.afterRecalls()
         // A neighbour of what waits: one notification for both.
         directory.recallViews(of: [6])
-        let syncOfNeighbour = fixture.afterRecalls()
+        let syncOfNeighbour = try fixture.afterRecalls()
         directory.recallViews(of: [9])
         try fixture.finish(first)
         #expect(sync.isWaiting)
@@ -230,7 +230,7 @@ import Testing
         try fixture.finish(merged)
         #expect(sync.isGranted)
         #expect(syncOfNeighbour.isGranted)
-        #expect(fixture.afterRecalls().isWaiting)
+        #expect(try fixture.afterRecalls().isWaiting)
     }
 
     @Test("fsync waits for the repetition of a recall")
@@ -238,9 +238,9 @@ import Testing
         fixture.setTags(1, page: 5)
         for page in [1, 5] { try fixture.fill(page == 1 ? Self.view0 : Self.view1, page: page) }
         directory.recallViews(of: [1])
-        let sync = fixture.afterRecalls()
+        let sync = try fixture.afterRecalls()
         directory.recallViews(of: [5])
-        let later = fixture.afterRecalls()
+        let later = try fixture.afterRecalls()
         let job = try fixture.nextRecall(Self.view0, page: 1)
         #expect(fixture.begin(.fill(pages: 1), Self.view0, page: 1).isGranted)
         try fixture.finish(job)
@@ -254,12 +254,12 @@ import Testing
 
     @Test("a change of mode waits for the pages that mismatch, and for those alone")
     func modeChange() throws {
-        #expect(fixture.changeMode(to: .none).isGranted)
+        #expect(try fixture.changeMode(to: .none).isGranted)
         fixture.setTags(1, page: 2)
         for page in 1..<4 { try fixture.fill(Self.view0, page: page) }
-        let change = fixture.changeMode(to: .sync)
+        let change = try fixture.changeMode(to: .sync)
         #expect(change.isWaiting)
-        #expect(fixture.physical.object.mode == .none)
+        #expect(fixture.mode == .none)
         // What has its page already is served under the old mode; what has not waits.
         #expect(fixture.begin(.fill(pages: 1), Self.view0, page: 1).isGranted)
         let fill = fixture.begin(.fill(pages: 1), Self.view0, page: 4)
@@ -269,7 +269,7 @@ import Testing
         #expect(fixture.begin(.read, .mem, page: 5).isGranted)
         try fixture.finish(fixture.nextRecall(Self.view0, page: 2))
         #expect(change.isGranted)
-        #expect(fixture.physical.object.mode == .sync)
+        #expect(fixture.mode == .sync)
         #expect(fill.isGranted)
         #expect(directory.nextRecall() == nil)
     }
@@ -277,27 +277,27 @@ import Testing
     @Test("a change of mode lets checked accesses finish under the old one")
     func modeChangeDuringAccess() throws {
         let read = fixture.begin(.read, Self.view0, page: 1)
-        let first = fixture.changeMode(to: .async)
-        let second = fixture.changeMode(to: .none)
+        let first = try fixture.changeMode(to: .async)
+        let second = try fixture.changeMode(to: .none)
         let later = fixture.begin(.read, Self.view0, page: 2)
         #expect(first.isWaiting)
         #expect(later.isWaiting)
-        #expect(fixture.physical.object.mode == .sync)
+        #expect(fixture.mode == .sync)
         try fixture.end(read)
         #expect(first.isGranted)
         #expect(second.isGranted)
         #expect(later.isGranted)
-        #expect(fixture.physical.object.mode == .none)
+        #expect(fixture.mode == .none)
     }
 
     @Test("a checked claim that waited ahead of a change of mode is not forgotten by it")
     func claimAheadOfModeChange() throws {
-        #expect(fixture.changeMode(to: .none).isGranted)
+        #expect(try fixture.changeMode(to: .none).isGranted)
         fixture.setTags(1, page: 2)
         try fixture.fill(Self.view0, page: 2)
         try fixture.fill(.mem, page: 1)
         let fill = fixture.begin(.fill(pages: 1), Self.view0, page: 1)
-        let change = fixture.changeMode(to: .sync)
+        let change = try fixture.changeMode(to: .sync)
         #expect(try fixture.recallAll() == 2)
         #expect(change.isGranted)
         #expect(fill.isGranted)
@@ -307,14 +307,14 @@ import Testing
         "a cached write to a page that its alias holds is granted at once, and views of the tags are recalled after it"
     )
     func cachedWriteOfTags() throws {
-        let tagPage = Claim(
-            .cachedWrite, aliases: fixture.physical, kind: .mem,
-            footprint: fixture.physical.footprint(of: .mem, at: 0x40000, count: 4096, table: directory.table))
-        let first = fixture.begin(tagPage)
+        func begin() -> DirectoryFixture.Operation {
+            fixture.begin(.cachedWrite, .mem, at: 0x40000, count: 4096)
+        }
+        let first = begin()
         #expect(first.isGranted)
         try fixture.end(first)
         try fixture.fill(Self.view0, page: 1)
-        let second = fixture.begin(tagPage)
+        let second = begin()
         #expect(second.isGranted)
         #expect(fixture.counters[.recalls] == 0)
         try fixture.end(second)
@@ -343,7 +343,7 @@ import Testing
 
     @Test("a cached write against the tags leaves its view nothing that loads could not have")
     func cachedWriteAgainstTags() throws {
-        #expect(fixture.changeMode(to: .asymm).isGranted)
+        #expect(try fixture.changeMode(to: .asymm).isGranted)
         let write = fixture.begin(.cachedWrite, Self.view1, page: 1)
         #expect(write.isGranted)
         try fixture.end(write)
@@ -355,7 +355,7 @@ import Testing
 
     @Test("bytes of waiting writes are limited")
     func queuedBytes() throws {
-        let size = CoherenceDirectory.maximumQueuedBytes
+        let size = WaitTable.share(WaitTable.maximumBytes)
         let base = DirectoryFixture.base
         let fixture = try DirectoryFixture([
             TestMaps.data(base, blocks: 1024, tags: base + 1024 * TestMaps.block),
@@ -372,7 +372,7 @@ import Testing
         #expect(read.isWaiting)
         #expect(fixture.begin(.write, .mem, page: 20000).isGranted)
         while let job = fixture.directory.nextRecall() { fixture.directory.finishRecall(job.lane) }
-        fixture.directory.end(try #require(first.claim))
+        try fixture.end(first)
         #expect(second.isGranted)
         #expect(fixture.begin(.write, .mem, page: 0, count: size).isWaiting)
     }
@@ -391,38 +391,42 @@ import Testing
 
     @Test("draining fails everything that waits, and everything that would")
     func drain() throws {
-        #expect(fixture.changeMode(to: .none).isGranted)
+        #expect(try fixture.changeMode(to: .none).isGranted)
         fixture.setTags(1, page: 2)
         for page in 0..<4 { try fixture.fill(Self.view0, page: page) }
         let granted = fixture.begin(.write, .mem, page: 9)
         let waiting = [
             fixture.begin(.write, .mem, page: 0), fixture.begin(.fill(pages: 1), .mem, page: 1),
-            fixture.begin(.read, .mem, page: 0), fixture.changeMode(to: .sync), fixture.afterRecalls(),
+            fixture.begin(.read, .mem, page: 0), try fixture.changeMode(to: .sync), try fixture.afterRecalls(),
         ]
         #expect(waiting.allSatisfy { $0.isWaiting })
         directory.drain()
+        try fixture.goOn()
         #expect(waiting.map(\.error) == Array(repeating: .unmounting, count: waiting.count))
         #expect(directory.nextRecall() == nil)
         try fixture.end(granted)
         #expect(fixture.begin(.write, .mem, page: 3).error == .unmounting)
-        #expect(fixture.afterRecalls().error == .unmounting)
-        #expect(fixture.changeMode(to: .async).error == .unmounting)
+        #expect(try fixture.afterRecalls().error == .unmounting)
+        #expect(try fixture.changeMode(to: .async).error == .unmounting)
         #expect(fixture.begin(.write, .mem, page: 9).isGranted)
         directory.drain()
-        #expect(waiting.allSatisfy { $0.grants.count == 1 })
+        try fixture.goOn()
+        #expect(waiting.allSatisfy { $0.count == 1 })
     }
 
     @Test("an operation that is decided before it is left is run when it is left, once")
     func decidedEarly() throws {
         let write = fixture.begin(.write, .mem, page: 1)
-        let claim = try #require(write.claim)
-        guard case .queued(let waiter) = directory.begin(claim) else {
+        let asked = MemoryAccess(
+            .write, Alias(object: .physical, kind: .mem), at: fixture.offset(1, .mem), count: 1)
+        guard case .queued(let ticket) = directory.begin(asked) as Admission else {
             Issue.record("granted twice")
             return
         }
         try fixture.end(write)
-        let operation = DirectoryFixture.Operation(claim)
-        directory.wait(waiter, operation)
+        let operation = DirectoryFixture.Operation()
+        directory.wait(ticket, operation)
+        directory.runReady()
         #expect(operation.isGranted)
         try fixture.end(operation)
     }
@@ -436,11 +440,7 @@ import Testing
         #expect(lower.isGranted && upper.isGranted)
         try fixture.end(lower)
         try fixture.end(upper)
-        let storage = fixture.begin(
-            Claim(
-                .write, aliases: fixture.physical, kind: .mem,
-                footprint: fixture.physical.footprint(of: .mem, at: 0x40000, count: 1, table: directory.table)
-            ))
+        let storage = fixture.begin(.write, .mem, at: 0x40000, count: 1)
         #expect(storage.isWaiting)
         try fixture.finish(fixture.nextRecall(.tagsHex, page: 0))
         #expect(storage.isGranted)

@@ -16,7 +16,6 @@ import Testing
     /// What the threads share.
     @safe
     private final class World: @unchecked Sendable {
-        let physical: ObjectAliases
         let directory: CoherenceDirectory
         let counters = Counters()
         /// Guarded by the claims on the pages' lines, and by those on the lines of their tags.
@@ -31,10 +30,9 @@ import Testing
 
         init() throws {
             let map = try MemoryMap(regions: TestMaps.standard)
-            physical = ObjectAliases(object: MemoryObject(physical: try DRAM(map: map)), number: 1)
             directory = try CoherenceDirectory(
-                physical: physical, pages: PageStore(BlockLayout(map: map)), counters: counters,
-                wakeRecaller: { _ in })
+                physical: MemoryObject(physical: try DRAM(map: map)),
+                pages: PageStore(BlockLayout(map: map)), counters: counters, wake: { _ in })
             unsafe values.initialize(repeating: 0, count: pages)
             unsafe tagValues.initialize(repeating: 0, count: pages)
         }
@@ -51,29 +49,40 @@ import Testing
                 usleep(20)
             }
         }
+
+        /// Does what is ready, and jobs.
+        func goOn() {
+            while !isOver.load(ordering: .acquiring) {
+                while directory.stepJob() {}
+                directory.runReady()
+                usleep(20)
+            }
+        }
     }
 
-    private final class Operation: DeferredOperation, @unchecked Sendable {
+    private final class Operation: DeferredOperation, Completion, @unchecked Sendable {
         let world: World
-        let claim: Claim?
         let page: Int
         let isDone = Atomic(false)
 
-        init(_ world: World, _ claim: Claim?, page: Int) {
+        init(_ world: World, page: Int) {
             self.world = world
-            self.claim = claim
             self.page = page
+        }
+
+        func run(_ error: FileError?) {
+            if error != nil { world.failures.add(1, ordering: .relaxed) }
+            isDone.store(true, ordering: .releasing)
         }
 
         func run(_ grant: Grant) {
             defer { isDone.store(true, ordering: .releasing) }
-            guard case .granted = grant else {
+            guard case .granted(let access) = grant else {
                 world.failures.add(1, ordering: .relaxed)
                 return
             }
-            guard let claim else { return }
-            let isTags = claim.footprint.spans[0].isTagStorage
-            switch (claim.purpose, isTags) {
+            let isTags = access.footprint.spans[0].isTagStorage
+            switch (access.purpose, isTags) {
             case (.write, false):
                 unsafe world.values[page] += 1
                 world.writes.add(1, ordering: .relaxed)
@@ -82,7 +91,7 @@ import Testing
                 world.tagWrites.add(1, ordering: .relaxed)
             default: break
             }
-            world.directory.end(claim)
+            world.directory.end(access)
         }
     }
 
@@ -91,6 +100,7 @@ import Testing
         let world = try World()
         try withSeed { generator in
             startThread("recalls") { world.recall() }
+            startThread("others") { world.goOn() }
             for number in 0..<Self.threads {
                 let seed = generator.next()
                 world.running.add(1, ordering: .relaxed)
@@ -108,7 +118,7 @@ import Testing
                     return
                 }
             }
-            let last = Operation(world, nil, page: 0)
+            let last = Operation(world, page: 0)
             world.directory.afterRecalls(last)
             while !last.isDone.load(ordering: .acquiring) { usleep(100) }
             try world.directory.checkInvariants()
@@ -121,9 +131,10 @@ import Testing
         #expect(
             (0..<Self.pages).reduce(0) { unsafe $0 + world.tagValues[$1] }
                 == world.tagWrites.load(ordering: .relaxed))
-        #expect(world.physical.checkedOperations == 0)
-        for line in 0..<world.directory.table.lineCount {
-            #expect(!world.directory.table[line].isBusy && !world.directory.table[line].isWanted)
+        #expect(world.directory.withObject(.physical) { $0.checkedAccesses } == 0)
+        for line in 0..<world.directory.lineCount {
+            let state = world.directory.line(line)
+            #expect(!state.isBusy && !state.isWanted && !state.isAwaited)
         }
         #expect(world.counters[.requestsQueued] > 0)
     }
@@ -137,19 +148,19 @@ import Testing
             let operation: Operation
             switch Int.random(in: 0..<12, using: &generator) {
             case 0:
-                operation = Operation(world, nil, page: page)
+                operation = Operation(world, page: page)
                 world.directory.changeMode(
-                    of: world.physical, to: TagCheckMode.allCases[Int(generator.bits(2))], then: operation)
+                    of: .physical, to: TagCheckMode.allCases[Int(generator.bits(2))], then: operation)
             case 1:
-                operation = Operation(world, nil, page: page)
+                operation = Operation(world, page: page)
                 world.directory.afterRecalls(operation)
             case 2:
                 world.directory.recallViews(of: [page])
                 continue
             case 3:
                 let kind = generator.oneIn(2) ? AliasKind.mem : view
-                world.directory.countWriter(of: kind, world.physical, change: 1)
-                world.directory.countWriter(of: kind, world.physical, change: -1)
+                _ = world.directory.opened(Alias(object: .physical, kind: kind), isWritable: true)
+                _ = world.directory.closed(Alias(object: .physical, kind: kind), isWritable: true)
                 continue
             case 4, 5: operation = begin(world, .write, .tags, at: address / 32, 128, page)
             case 6, 7:
@@ -164,19 +175,16 @@ import Testing
     }
 
     private static func begin(
-        _ world: World, _ purpose: Claim.Purpose, _ kind: AliasKind, at offset: UInt64, _ count: Int,
+        _ world: World, _ purpose: MemoryAccess.Purpose, _ kind: AliasKind, at offset: UInt64, _ count: Int,
         _ page: Int
     ) -> Operation {
-        var tag: AddressTag?
-        if case .view(let own) = kind { tag = own }
-        let claim = Claim(
-            purpose, aliases: world.physical, kind: kind, checkedTag: tag,
-            footprint: world.physical.footprint(
-                of: kind, at: offset, count: count, table: world.directory.table))
-        let operation = Operation(world, claim, page: page)
-        switch world.directory.begin(claim) {
+        let tag: AddressTag? = if case .view(let own) = kind { own } else { nil }
+        let access = MemoryAccess(
+            purpose, Alias(object: .physical, kind: kind), at: offset, count: count, tag: tag)
+        let operation = Operation(world, page: page)
+        switch world.directory.begin(access) as Admission {
         case .decided(let grant): operation.run(grant)
-        case .queued(let waiter): world.directory.wait(waiter, operation)
+        case .queued(let ticket): world.directory.wait(ticket, operation)
         }
         return operation
     }

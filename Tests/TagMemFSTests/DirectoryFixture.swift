@@ -5,39 +5,40 @@ import Testing
 
 /// A coherence directory on one Tag Block, its tags right behind, and what it decides.
 final class DirectoryFixture {
-    /// An operation that was begun, and how often and what the directory decided.
-    final class Operation: DeferredOperation, @unchecked Sendable {
-        let claim: Claim?
+    /// An access or a change that was begun, and how often and what the directory decided.
+    final class Operation: DeferredOperation, Completion, @unchecked Sendable {
         private(set) var grants: [Grant] = []
-
-        init(_ claim: Claim?) { self.claim = claim }
+        /// Of changes: nil for success.
+        private(set) var ends: [FileError?] = []
 
         func run(_ grant: Grant) { grants.append(grant) }
+        func run(_ error: FileError?) { ends.append(error) }
 
-        var isWaiting: Bool { grants.isEmpty }
-        var isGranted: Bool {
-            if case .granted = grants.first { grants.count == 1 } else { false }
+        /// The access as it was granted.
+        var access: MemoryAccess? {
+            if case .granted(let access) = grants.first { access } else { nil }
         }
+        var count: Int { grants.count + ends.count }
+        var isWaiting: Bool { count == 0 }
+        var isGranted: Bool { count == 1 && (access != nil || ends == [nil]) }
         var mismatch: PhysicalAddress? {
-            if case .mismatch(let address, _) = grants.first { address } else { nil }
+            if case .mismatch(_, let address) = grants.first { address } else { nil }
         }
         var error: FileError? {
-            if case .failed(let error) = grants.first { error } else { nil }
+            if case .failed(let error) = grants.first { error } else { ends.first ?? nil }
         }
     }
 
     let dram: DRAM
-    let physical: ObjectAliases
     let counters = Counters()
     let wakeups = Wakeups()
     let directory: CoherenceDirectory
 
     init(_ regions: [MemoryMap.Region] = TestMaps.standard) throws {
         dram = try DRAM(map: MemoryMap(regions: regions))
-        physical = ObjectAliases(object: MemoryObject(physical: dram), number: 1)
         directory = try CoherenceDirectory(
-            physical: physical, pages: PageStore(BlockLayout(map: dram.map)), counters: counters,
-            wakeRecaller: { [wakeups] _ in wakeups.post() })
+            physical: MemoryObject(physical: dram), pages: PageStore(BlockLayout(map: dram.map)),
+            counters: counters, wake: { [wakeups] in wakeups.note($0) })
     }
 
     static let base: UInt64 = 0x20000
@@ -53,8 +54,8 @@ final class DirectoryFixture {
         }
     }
 
-    /// Begins an operation on `count` bytes of an alias's file; pages are whole ones for what goes through the cache.
-    func begin(_ purpose: Claim.Purpose, _ kind: AliasKind, page: Int, count: Int? = nil) -> Operation {
+    /// Begins an access to `count` bytes of an alias's file; pages are whole ones for what goes through the cache.
+    func begin(_ purpose: MemoryAccess.Purpose, _ kind: AliasKind, page: Int, count: Int? = nil) -> Operation {
         var start = offset(page, kind)
         var length = count ?? 1
         switch purpose {
@@ -66,27 +67,24 @@ final class DirectoryFixture {
             length = Int(Page.size)
         case .read, .write, .writeback: break
         }
-        var tag: AddressTag?
-        if case .view(let own) = kind { tag = own }
-        return begin(
-            Claim(
-                purpose, aliases: physical, kind: kind, checkedTag: tag,
-                footprint: physical.footprint(
-                    of: kind, at: start, count: length, table: directory.table)))
+        return begin(purpose, kind, at: start, count: length)
     }
 
-    func begin(_ claim: Claim) -> Operation {
-        let operation = Operation(claim)
-        switch directory.begin(claim) {
-        case .decided(let grant): operation.run(grant)
-        case .queued(let waiter): directory.wait(waiter, operation)
-        }
-        return operation
+    func begin(_ purpose: MemoryAccess.Purpose, _ kind: AliasKind, at offset: UInt64, count: Int) -> Operation {
+        let tag: AddressTag? = if case .view(let own) = kind { own } else { nil }
+        return directory.begin(
+            MemoryAccess(
+                purpose, Alias(object: .physical, kind: kind), at: offset, count: count, tag: tag))
     }
 
     func end(_ operation: Operation) throws {
-        directory.end(try #require(operation.claim))
-        try directory.checkInvariants()
+        directory.end(try #require(operation.access))
+        try goOn()
+    }
+
+    /// Lets everything go on that can.
+    func goOn() throws {
+        try directory.goOn()
     }
 
     /// Fills a page and answers.
@@ -96,15 +94,19 @@ final class DirectoryFixture {
         try end(operation)
     }
 
-    func changeMode(to mode: TagCheckMode) -> Operation {
-        let operation = Operation(nil)
-        directory.changeMode(of: physical, to: mode, then: operation)
+    func changeMode(to mode: TagCheckMode) throws -> Operation {
+        let operation = Operation()
+        directory.changeMode(of: .physical, to: mode, then: operation)
+        try goOn()
         return operation
     }
 
-    func afterRecalls() -> Operation {
-        let operation = Operation(nil)
+    var mode: TagCheckMode { directory.mode(of: .physical) }
+
+    func afterRecalls() throws -> Operation {
+        let operation = Operation()
         directory.afterRecalls(operation)
+        try goOn()
         return operation
     }
 
@@ -114,9 +116,9 @@ final class DirectoryFixture {
         var count = 0
         while let job = directory.nextRecall() {
             directory.finishRecall(job.lane)
+            try goOn()
             count += 1
         }
-        try directory.checkInvariants()
         return count
     }
 
@@ -129,14 +131,57 @@ final class DirectoryFixture {
 
     func finish(_ job: RecallJob) throws {
         directory.finishRecall(job.lane)
-        try directory.checkInvariants()
+        try goOn()
     }
 
-    func open(_ kind: AliasKind) { directory.countWriter(of: kind, physical, change: 1) }
-    func close(_ kind: AliasKind) { directory.countWriter(of: kind, physical, change: -1) }
+    func open(_ kind: AliasKind) { _ = directory.opened(Alias(object: .physical, kind: kind), isWritable: true) }
+    func close(_ kind: AliasKind) { _ = directory.closed(Alias(object: .physical, kind: kind), isWritable: true) }
 
     func setTags(_ tag: UInt8, page: Int) {
         dram.fillTags(
             AllocationTag(truncating: UInt64(tag)), at: at(Self.base + UInt64(page) * Page.size), count: 4096)
     }
+}
+
+extension CoherenceDirectory {
+    /// Begins an access, and lets it go on as far as it comes.
+    func begin(_ access: MemoryAccess) -> DirectoryFixture.Operation {
+        let operation = DirectoryFixture.Operation()
+        switch begin(access) as Admission {
+        case .decided(let grant): operation.run(grant)
+        case .queued(let ticket): wait(ticket, operation)
+        }
+        runReady()
+        return operation
+    }
+
+    /// Does what the threads beside those that serve requests and those that recall would do.
+    func goOn() throws {
+        var isGoingOn = true
+        while isGoingOn {
+            isGoingOn = stepJob()
+            while let notice = nextNotice() {
+                isGoingOn = true
+                switch notice {
+                case .done(let end, let error): tell(end, error)
+                case .retrieve(_, _, let body): body(nil)
+                case .size, .drop: break
+                }
+            }
+            runReady()
+        }
+        try checkInvariants()
+    }
+
+    func line(_ number: Int) -> LineState { look { $0.lines[number] } }
+    var lineCount: Int { map.lineCount }
+}
+
+/// How often threads were told of work.
+final class Wakeups: @unchecked Sendable {
+    /// Recalls that nobody has begun to do yet.
+    var count = 0
+
+    func note(_ work: Work) { if work.contains(.recallFree) { count += 1 } }
+    func consume() { count -= 1 }
 }

@@ -52,11 +52,11 @@ import Testing
     func againstBytes(_ file: File) throws {
         for regions in TestMaps.all {
             let map = try MemoryMap(regions: regions)
-            let aliases = ObjectAliases(object: MemoryObject(physical: try DRAM(map: map)), number: 1)
-            let table = try LineTable(map: map)
+            let object = MemoryObject(physical: try DRAM(map: map))
+            let lines = LineMap(map)
             for offset in Self.offsets(map, file) {
                 for count in [1, 2, 31, 128, 129, 4097] {
-                    check(map, aliases, table, file, offset, count)
+                    check(map, object, lines, file, offset, count)
                 }
             }
         }
@@ -77,10 +77,10 @@ import Testing
     }
 
     private func check(
-        _ map: MemoryMap, _ aliases: ObjectAliases, _ table: LineTable, _ file: File, _ offset: UInt64,
+        _ map: MemoryMap, _ object: MemoryObject, _ lineMap: LineMap, _ file: File, _ offset: UInt64,
         _ count: Int
     ) {
-        let footprint = aliases.footprint(of: file.kind, at: offset, count: count, table: table)
+        let footprint = object.footprint(of: file.kind, at: offset, count: count, lineMap)
         var expected: [Shown] = []
         var stop: FileError?
         let first = file == .tagsHex ? offset / 2 * 2 : offset
@@ -110,37 +110,37 @@ import Testing
         }
         var touched: [Int] = []
         for case .memory(let address) in expected {
-            let line = line(of: at(address), map, table)
+            let line = line(of: at(address), map, lineMap)
             if touched.last != line { touched.append(line) }
         }
         let lines = footprint.spans.indices.flatMap { Array(footprint.spans[$0].lines) }
         if lines != touched { Issue.record("\(place): lines \(lines), not \(touched)") }
     }
 
-    private func line(of address: PhysicalAddress, _ map: MemoryMap, _ table: LineTable) -> Int {
+    private func line(of address: PhysicalAddress, _ map: MemoryMap, _ lineMap: LineMap) -> Int {
         let region = map.banks.firstIndex { $0.contains(address) } ?? 0
-        return table.span(at: address, count: 1, inRegion: region).start
+        return lineMap.span(at: address, count: 1, inRegion: region).start
     }
 
     @Test("the page of a file that shows a line shows it", arguments: TestMaps.all)
     func pageOffsets(_ regions: [MemoryMap.Region]) throws {
         let map = try MemoryMap(regions: regions)
-        let aliases = ObjectAliases(object: MemoryObject(physical: try DRAM(map: map)), number: 1)
-        let table = try LineTable(map: map)
-        for line in 0..<table.lineCount {
-            let (address, tagged) = table.location(of: line)
+        let object = MemoryObject(physical: try DRAM(map: map))
+        let lines = LineMap(map)
+        for line in 0..<lines.lineCount {
+            let (address, tagged) = lines.location(of: line)
             let isData = map.regions.contains { $0.contains(address) && $0.isMTECapable }
             var kinds: [AliasKind] = address.rawValue < PhysicalAddress.limit ? [.mem] : []
             if isData { kinds.append(.view(AddressTag(truncating: 9))) }
             if tagged != nil { kinds += [.tags, .tagsHex] }
             for kind in kinds {
                 let shown = kind.showsTags ? tagged ?? address : address
-                let offset = aliases.pageOffset(of: shown.rawValue, in: kind)
+                let offset = kind.pageOffset(of: shown.rawValue)
                 #expect(offset % Page.size == 0)
-                let spans = aliases.footprint(of: kind, at: offset, count: 4096, table: table).spans
+                let spans = object.footprint(of: kind, at: offset, count: 4096, lines).spans
                 #expect(spans.indices.contains { spans[$0].lines.contains(line) })
                 #expect(
-                    aliases.lines(ofPageAt: offset, in: kind, table: table)
+                    object.lines(ofPageAt: offset, of: kind, lines)
                         == spans.indices.flatMap { Array(spans[$0].lines) })
             }
         }

@@ -24,14 +24,19 @@ struct Footprint {
     var stop: FileError?
     /// Whether some of the object's pages are not there: they must be before they can be written or mapped.
     var needsPages = false
+    /// The region of the last piece: what is in another one is elsewhere in this process.
+    private var region = -1
 
     /// Neighbours in memory become one piece: a page of `tags` shows many pages of data.
-    mutating func append(_ piece: Piece) {
+    ///
+    /// - Parameter region: the piece's, as an index into `MemoryMap.banks`.
+    mutating func append(_ piece: Piece, inRegion region: Int = -1) {
         count += piece.count
+        defer { self.region = region }
         if let last = pieces.isEmpty ? nil : pieces[pieces.count - 1] {
             switch (last, piece) {
             case (.memory(let address, let before), .memory(let next, let more))
-            where address + UInt64(before) == next:
+            where region == self.region && region >= 0 && address + UInt64(before) == next:
                 pieces[pieces.count - 1] = .memory(address, count: before + more)
                 return
             case (.zeros(let before), .zeros(let more)):
@@ -77,7 +82,7 @@ extension MemoryObject {
                     footprint.stop = .notTaggable
                     return footprint
                 }
-                footprint.append(.memory(run.address, count: run.count))
+                footprint.append(.memory(run.address, count: run.count), inRegion: run.region)
                 map.forEachSpan(of: run.address, count: run.count, inRegion: run.region) {
                     footprint.append($0)
                 }
@@ -125,10 +130,10 @@ extension MemoryObject {
             }
             let bytes = run.count / Int(scale)
             if let tags = run.tagAddress {
-                footprint.append(.memory(tags, count: bytes))
                 guard let region = dram.map.banks.firstIndex(where: { $0.contains(tags) }) else {
                     preconditionFailure("tags at \(tags) outside of the memory map")
                 }
+                footprint.append(.memory(tags, count: bytes), inRegion: region)
                 map.forEachSpan(of: tags, count: bytes, inRegion: region) { footprint.append($0) }
             } else {
                 footprint.append(.zeros(count: bytes))

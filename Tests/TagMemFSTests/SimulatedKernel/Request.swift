@@ -4,7 +4,7 @@ import TagMemCore
 
 extension SimulatedKernel {
     /// A request that the simulated kernel waits for the answer of.
-    final class Request: DeferredOperation, CustomStringConvertible, @unchecked Sendable {
+    final class Request: DeferredOperation, Completion, CustomStringConvertible, @unchecked Sendable {
         enum Kind {
             case directRead
             case directWrite(value: UInt8)
@@ -19,7 +19,8 @@ extension SimulatedKernel {
 
         let number: Int
         let kind: Kind
-        let claim: Claim?
+        /// The access, as it was asked for, and then as it was granted.
+        var claim: MemoryAccess?
         let file: String
         unowned let kernel: SimulatedKernel
         /// The content before and the stores since the request was made, for what a read may see.
@@ -28,7 +29,7 @@ extension SimulatedKernel {
         var mode = TagCheckMode.none
         var wasQueued = false
 
-        init(_ kernel: SimulatedKernel, _ kind: Kind, claim: Claim?, file: String) {
+        init(_ kernel: SimulatedKernel, _ kind: Kind, claim: MemoryAccess?, file: String) {
             self.kernel = kernel
             self.kind = kind
             self.claim = claim
@@ -38,6 +39,7 @@ extension SimulatedKernel {
         }
 
         func run(_ grant: Grant) { kernel.decided(self, grant) }
+        func run(_ error: FileError?) { kernel.changed(self, error) }
 
         var description: String {
             let name =
@@ -75,8 +77,7 @@ extension SimulatedKernel {
 
         /// The lines of tags that the request checks while it copies.
         var checkedLines: [Range<Int>] {
-            guard let claim, claim.checkedTag != nil else { return [] }
-            if case .fill = claim.purpose { return [] }
+            guard let claim, claim.checksDirectly else { return [] }
             return claim.footprint.spans.indices.map { claim.footprint.spans[$0].companions }
         }
     }

@@ -50,32 +50,39 @@ extension SimulatedKernel {
     }
 
     private func submit(
-        _ kind: Request.Kind, _ purpose: Claim.Purpose, _ alias: AliasKind?, _ tag: AddressTag?,
+        _ kind: Request.Kind, _ purpose: MemoryAccess.Purpose, _ alias: AliasKind?, _ tag: AddressTag?,
         _ offset: UInt64, _ count: Int
     ) {
-        let footprint =
-            alias.map { physical.footprint(of: $0, at: offset, count: count, table: directory.table) }
-            ?? physical.object.footprint(
-                ofMemoryAt: offset, count: count, checked: true, table: directory.table)
+        let footprint = physical.footprint(of: alias, at: offset, count: count, directory.map)
         guard footprint.count > 0 else { return }
-        let claim = Claim(purpose, aliases: physical, kind: alias, checkedTag: tag, footprint: footprint)
-        submit(Request(self, kind, claim: claim, file: alias.map { "\($0)" } ?? "checked"), claim)
+        let access = access(purpose, alias, tag, offset, count)
+        submit(Request(self, kind, claim: access, file: alias.map { "\($0)" } ?? "checked"), access)
     }
 
-    func submit(_ request: Request, _ claim: Claim) {
+    /// An access with what it shows, which does not change here.
+    private func access(
+        _ purpose: MemoryAccess.Purpose, _ kind: AliasKind?, _ tag: AddressTag?, _ offset: UInt64, _ count: Int
+    ) -> MemoryAccess {
+        var access = MemoryAccess(
+            purpose, Alias(object: .physical, kind: kind), at: offset, count: count, tag: tag)
+        access.footprint = physical.footprint(of: kind, at: offset, count: count, directory.map)
+        return access
+    }
+
+    func submit(_ request: Request, _ claim: MemoryAccess) {
         request.historyPosition = history.position
         if case .directRead = request.kind { request.contentBefore = modelContent(claim.footprint) }
-        switch directory.begin(claim) {
+        switch directory.begin(claim) as Admission {
         case .decided(let grant):
             decided(request, grant)
-        case .queued(let waiter):
+        case .queued(let ticket):
             note("\(request): waits")
             request.wasQueued = true
             waiting.append(request)
             if case .fill(let pages) = request.kind, pages.count > 1 {
                 failure = "a fill of several pages waits: \(request)"
             }
-            directory.wait(waiter, request)
+            directory.wait(ticket, request)
         }
     }
 
@@ -95,10 +102,9 @@ extension SimulatedKernel {
             pages[index].instance = nextInstance
         }
         let page = pages[first]
-        let claim = Claim(
-            .fill(pages: chosen.count), aliases: physical, kind: page.kind, checkedTag: checkedTag(page.kind),
-            footprint: physical.footprint(
-                of: page.kind, at: page.offset, count: chosen.count * Int(Page.size), table: directory.table))
+        let claim = access(
+            .fill(pages: chosen.count), page.kind, checkedTag(page.kind), page.offset,
+            chosen.count * Int(Page.size))
         submit(Request(self, .fill(chosen), claim: claim, file: "\(page.kind)"), claim)
     }
 
@@ -110,9 +116,7 @@ extension SimulatedKernel {
         if page.bytes == nil { nextInstance += 1 }
         pages[index].isLocked = true
         if page.bytes == nil { pages[index].instance = nextInstance }
-        let claim = Claim(
-            .cachedWrite, aliases: physical, kind: page.kind, checkedTag: checkedTag(page.kind),
-            footprint: page.footprint)
+        let claim = access(.cachedWrite, page.kind, checkedTag(page.kind), page.offset, Int(Page.size))
         submit(
             Request(
                 self, .cachedWrite(page: index, part: part, value: randomValue()), claim: claim,
@@ -124,7 +128,7 @@ extension SimulatedKernel {
         guard
             let index = pick({
                 $0.bytes != nil && (!storesTags || $0.footprint.spans[0].isTagStorage)
-                    && self.physical.openWriters[Int($0.kind.rawValue)] > 0
+                    && self.openWriters($0.kind) > 0
             })
         else { return }
         let part = randomPart(of: pages[index].footprint.count)
@@ -150,12 +154,17 @@ extension SimulatedKernel {
         }
     }
 
+    private func openWriters(_ kind: AliasKind) -> Int {
+        directory.withObject(.physical) { Int($0.openWriters[Int(kind.rawValue)]) } ?? 0
+    }
+
     private func changeWriters(opens: Bool) {
         let kind = pages[Int.random(in: 0..<pages.count, using: &generator)].kind
-        let writers = physical.openWriters[Int(kind.rawValue)]
+        let writers = openWriters(kind)
+        let alias = Alias(object: .physical, kind: kind)
         if opens {
             guard writers < 2 else { return }
-            directory.countWriter(of: kind, physical, change: 1)
+            _ = directory.opened(alias, isWritable: true)
         } else {
             guard writers > 0 else { return }
             if writers == 1 {
@@ -164,7 +173,7 @@ extension SimulatedKernel {
                     writeBack(index)
                 }
             }
-            directory.countWriter(of: kind, physical, change: -1)
+            _ = directory.closed(alias, isWritable: true)
         }
         note("\(opens ? "open" : "close") \(kind) for writing")
     }
@@ -177,7 +186,7 @@ extension SimulatedKernel {
         request.wasQueued = true
         waiting.append(request)
         note("\(request)")
-        directory.changeMode(of: physical, to: mode, then: request)
+        directory.changeMode(of: .physical, to: mode, then: request)
     }
 
     private func beginSync() {
@@ -189,7 +198,7 @@ extension SimulatedKernel {
         var recalled: [(page: Int, instance: Int)] = []
         for index in pages.indices where pages[index].kind.isView {
             let page = pages[index]
-            let line = directory.table[page.lines[0]]
+            let line = directory.line(page.lines[0])
             if page.bytes != nil, line.holder == page.kind.rawValue, line.isRecalled {
                 recalled.append((index, page.instance))
             }

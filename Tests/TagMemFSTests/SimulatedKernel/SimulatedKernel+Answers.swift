@@ -13,27 +13,25 @@ extension SimulatedKernel {
         let isAhead = position.map { waiting[..<$0] } ?? waiting[...]
         note("\(request): \(grant)")
         switch grant {
-        case .granted(let mode):
-            request.mode = mode
-            switch request.kind {
-            case .modeChange(let wanted): checkModeChange(request, wanted)
-            case .sync(let recalled): checkSync(request, recalled)
-            default:
-                checkGrant(request, ahead: isAhead)
-                granted.append(request)
-            }
-        case .mismatch(let address, let mode):
-            guard case .fill(let filled) = request.kind, let claim = request.claim else {
+        case .granted(let access):
+            request.claim = access
+            request.mode = access.mode
+            checkGrant(request, ahead: isAhead)
+            granted.append(request)
+        case .mismatch(let access, let address):
+            guard case .fill(let filled) = request.kind else {
                 failure = "refused for its tags: \(request)"
                 break
             }
-            if !mode.refusesMismatchingPages || naiveMismatch(claim) != address {
+            let mode = directory.mode(of: .physical)
+            if !mode.refusesMismatchingPages || naiveMismatch(access) != address {
                 failure =
-                    "refused a fill at \(address) in mode \(mode), expected \(String(describing: naiveMismatch(claim)))"
+                    "refused a fill at \(String(describing: address)) in mode \(mode), expected"
+                    + " \(String(describing: naiveMismatch(access)))"
             }
             for index in filled { pages[index].isLocked = false }
-        case .stale:
-            failure = "stale, where nothing moves: \(request)"
+        case .endOfFile:
+            failure = "the end, where there is none: \(request)"
         case .failed(let error):
             guard case .fill(let filled) = request.kind, filled.count > 1, error == .readaheadRefused else {
                 failure = "failed with \(error): \(request)"
@@ -44,11 +42,26 @@ extension SimulatedKernel {
         if let position { waiting.remove(at: position) }
     }
 
+    /// A change, or a wait for recalls, is done.
+    func changed(_ request: Request, _ error: FileError?) {
+        guard let position = waiting.firstIndex(where: { $0 === request }), error == nil else {
+            failure = "answered twice, or with an error: \(request)"
+            return
+        }
+        note("\(request): done")
+        switch request.kind {
+        case .modeChange(let wanted): checkModeChange(request, wanted)
+        case .sync(let recalled): checkSync(request, recalled)
+        case .directRead, .directWrite, .fill, .cachedWrite: failure = "no change: \(request)"
+        }
+        waiting.remove(at: position)
+    }
+
     /// Copies and answers.
     func finish(_ request: Request) {
         guard let claim = request.claim else { return }
         note("\(request): done")
-        if claim.checkedTag != nil, !claim.handsOut || claim.isWrite, physical.object.mode != request.mode {
+        if claim.checksDirectly, directory.mode(of: .physical) != request.mode {
             failure = "the mode changed under \(request)"
         }
         var changed: [Int] = []
@@ -74,7 +87,7 @@ extension SimulatedKernel {
         directory.end(claim)
         for line in changed
         where cachingPage[line] >= 0 && pages[cachingPage[line]].kind.isView
-            && !directory.table[line].isRecalled
+            && !directory.line(line).isRecalled
         {
             failure = "\(request) changed tags of line \(line), which a view keeps"
         }
@@ -82,7 +95,7 @@ extension SimulatedKernel {
 
     /// Returns the data lines whose tags were changed.
     private func finishCachedWrite(
-        _ request: Request, _ claim: Claim, _ index: Int, _ part: Range<Int>, _ value: UInt8
+        _ request: Request, _ claim: MemoryAccess, _ index: Int, _ part: Range<Int>, _ value: UInt8
     ) -> [Int] {
         let page = pages[index]
         let count = allowedCount(claim, request.mode, page.footprint, part)
@@ -103,9 +116,9 @@ extension SimulatedKernel {
 
     /// How many bytes of a checked write are done.
     private func allowedCount(
-        _ claim: Claim, _ mode: TagCheckMode, _ footprint: Footprint, _ part: Range<Int>
+        _ claim: MemoryAccess, _ mode: TagCheckMode, _ footprint: Footprint, _ part: Range<Int>
     ) -> Int {
-        guard let tag = claim.checkedTag, mode.effect(onStore: true) == .fault else { return part.count }
+        guard let tag = claim.tag, mode.effect(onStore: true) == .fault else { return part.count }
         var allowed = part.count
         forEachPiece(of: footprint, part) { address, position, count in
             guard allowed == part.count,
@@ -162,7 +175,7 @@ extension SimulatedKernel {
                     unsafe dram.equals($0, at: part)
                 }
                 if !isSame {
-                    changed += directory.table.span(at: part, count: length, inRegion: run.region).companions
+                    changed += directory.map.span(at: part, count: length, inRegion: run.region).companions
                 }
                 done += length
             }

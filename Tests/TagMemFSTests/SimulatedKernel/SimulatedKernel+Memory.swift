@@ -66,8 +66,8 @@ extension SimulatedKernel {
     // MARK: Checks
 
     /// The first byte of a claim that its tag refuses.
-    func naiveMismatch(_ claim: Claim) -> PhysicalAddress? {
-        guard let tag = claim.checkedTag else { return nil }
+    func naiveMismatch(_ claim: MemoryAccess) -> PhysicalAddress? {
+        guard let tag = claim.tag else { return nil }
         var mismatch: PhysicalAddress?
         forEachPiece(of: claim.footprint, 0..<claim.footprint.count) { address, _, count in
             mismatch = mismatch ?? dram.firstMismatch(of: tag, at: address, count: count)
@@ -86,7 +86,7 @@ extension SimulatedKernel {
         case .write:
             checkUncached(request, claim)
         case .fill:
-            if claim.checkedTag != nil, request.mode.refusesMismatchingPages, naiveMismatch(claim) != nil {
+            if claim.tag != nil, request.mode.refusesMismatchingPages, naiveMismatch(claim) != nil {
                 failure = "granted against the tags: \(request)"
             }
         case .read, .cachedWrite, .writeback:
@@ -112,7 +112,7 @@ extension SimulatedKernel {
         }
     }
 
-    func checkUncached(_ request: Request, _ claim: Claim) {
+    func checkUncached(_ request: Request, _ claim: MemoryAccess) {
         for index in claim.footprint.spans.indices {
             let span = claim.footprint.spans[index]
             for line in span.lines where cachingPage[line] >= 0 {
@@ -127,7 +127,7 @@ extension SimulatedKernel {
     }
 
     /// A read may see what memory held at any time while it was under way, and nothing else.
-    func checkRead(_ request: Request, _ claim: Claim) {
+    func checkRead(_ request: Request, _ claim: MemoryAccess) {
         let bytes = content(claim.footprint)
         if bytes == modelContent(claim.footprint) || bytes == request.contentBefore { return }
         forEachPiece(of: claim.footprint, 0..<bytes.count) { address, position, count in
@@ -152,11 +152,8 @@ extension SimulatedKernel {
         let laterModes = waiting.compactMap { later in
             if case .modeChange(let mode) = later.kind, later.number > request.number { mode } else { nil }
         }
-        if physical.object.mode != mode, !laterModes.contains(physical.object.mode) {
+        if directory.mode(of: .physical) != mode, !laterModes.contains(directory.mode(of: .physical)) {
             failure = "\(request) was answered and is not in force"
-        }
-        for other in granted where !other.checkedLines.isEmpty {
-            failure = "\(request) was answered during \(other)"
         }
     }
 
@@ -169,13 +166,13 @@ extension SimulatedKernel {
 
     /// What holds at every step: what is cached is held, and views show what the tags allow, or are about to lose it.
     func checkSteady() throws {
-        let refuses = physical.object.mode.refusesMismatchingPages
+        let refuses = directory.mode(of: .physical).refusesMismatchingPages
         for page in pages where page.bytes != nil {
-            for line in page.lines where directory.table[line].holder != page.kind.rawValue {
+            for line in page.lines where directory.line(line).holder != page.kind.rawValue {
                 throw fail("\(page.kind) caches line \(line), which the directory does not know")
             }
             guard refuses, let tag = checkedTag(page.kind) else { continue }
-            if !directory.table[page.lines[0]].isRecalled,
+            if !directory.line(page.lines[0]).isRecalled,
                 dram.firstMismatch(of: tag, at: at(page.offset), count: Int(Page.size)) != nil
             {
                 throw fail("\(page.kind) shows page 0x\(String(page.offset, radix: 16)) against its tags")

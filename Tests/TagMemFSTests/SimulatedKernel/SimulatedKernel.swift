@@ -44,7 +44,7 @@ final class SimulatedKernel: @unchecked Sendable {
     }
 
     let dram: DRAM
-    let physical: ObjectAliases
+    let physical: MemoryObject
     let counters = Counters()
     let directory: CoherenceDirectory
     let semaphore = Wakeups()
@@ -79,13 +79,13 @@ final class SimulatedKernel: @unchecked Sendable {
     init(_ regions: [MemoryMap.Region], hotPages: [UInt64], _ generator: SeededGenerator) throws {
         var generator = generator
         dram = try DRAM(map: MemoryMap(regions: regions))
-        physical = ObjectAliases(object: MemoryObject(physical: dram), number: 1)
+        physical = MemoryObject(physical: dram)
         directory = try CoherenceDirectory(
             physical: physical, pages: PageStore(BlockLayout(map: dram.map)), counters: counters,
-            wakeRecaller: { [semaphore] _ in semaphore.post() })
+            wake: { [semaphore] in semaphore.note($0) })
         maximumRequests = Int.random(in: 2...12, using: &generator)
         weights = (0..<Action.allCases.count).map { _ in Int.random(in: 0...10, using: &generator) }
-        cachingPage = Array(repeating: -1, count: directory.table.lineCount)
+        cachingPage = Array(repeating: -1, count: directory.lineCount)
         model = dram.map.banks.map { Array(repeating: 0, count: Int($0.size)) }
         var runs: [Range<UInt64>] = []
         for page in hotPages {
@@ -130,7 +130,7 @@ final class SimulatedKernel: @unchecked Sendable {
         let key = PageKey(kind: kind, offset: offset)
         guard pageIndices[key] == nil else { return }
         let footprint = physical.footprint(
-            of: kind, at: offset, count: Int(Page.size), table: directory.table)
+            of: kind, at: offset, count: Int(Page.size), directory.map)
         let lines = footprint.spans.indices.flatMap { Array(footprint.spans[$0].lines) }
         // Views and tags of ordinary memory show none of it.
         guard !lines.isEmpty else { return }
@@ -152,7 +152,7 @@ final class SimulatedKernel: @unchecked Sendable {
     /// Begins nothing new until every request is answered. No request may need more steps than what is ahead of it.
     func settle() throws {
         var stepsLeft = 400 + 40 * (waiting.count + granted.count)
-        while !(waiting.isEmpty && granted.isEmpty && isRecallerIdle) {
+        while !(waiting.isEmpty && granted.isEmpty && isRecallerIdle && !hasReady && !directory.hasReadyJobs) {
             guard stepsLeft > 0 else { throw fail("not answered after many steps: \(waiting)") }
             stepsLeft -= 1
             guard canProgress else { throw fail("deadlock: nothing can go on, and these wait: \(waiting)") }
@@ -176,12 +176,18 @@ final class SimulatedKernel: @unchecked Sendable {
         try checkSteady()
     }
 
-    var canProgress: Bool { !granted.isEmpty || canRecallerGoOn }
+    private var hasReady: Bool { directory.look { !$0.ready.isEmpty } }
+
+    var canProgress: Bool { !granted.isEmpty || canRecallerGoOn || hasReady || directory.hasReadyJobs }
 
     private func progress() {
-        let choices = granted.count + (canRecallerGoOn ? 2 : 0)
-        let choice = Int.random(in: 0..<choices, using: &generator)
-        if choice < granted.count { finish(granted.remove(at: choice)) } else { continueRecall() }
+        var choices: [() -> Void] = granted.indices.map { index in
+            { [self] in finish(granted.remove(at: index)) }
+        }
+        if canRecallerGoOn { for _ in 0..<2 { choices.append { [self] in continueRecall() } } }
+        if hasReady { for _ in 0..<2 { choices.append { [self] in directory.runReady(atMost: 1) } } }
+        if directory.hasReadyJobs { choices.append { [self] in directory.stepJob() } }
+        choices.randomElement(using: &generator)?()
     }
 
     private func randomAction() -> Action {
@@ -204,13 +210,6 @@ final class SimulatedKernel: @unchecked Sendable {
     func fail(_ text: String) -> Failure {
         Failure(description: "\(text)\n  \(trace.suffix(40).joined(separator: "\n  "))")
     }
-}
-
-/// What the directory's `wakeRecaller` posts to.
-final class Wakeups: @unchecked Sendable {
-    var count = 0
-    func post() { count += 1 }
-    func consume() { count -= 1 }
 }
 
 /// The stores of a run, so that a read can be held against every content that memory had while it was under way.
