@@ -177,6 +177,13 @@ extension CoherenceDirectory {
     var lineCount: Int { map.lineCount }
 }
 
+extension MemoryAccess: CustomStringConvertible {
+    /// For the traces of failed tests.
+    public var description: String {
+        "\(purpose) \(alias.kind.map { "\($0)" } ?? "checked") 0x\(String(offset, radix: 16))+\(requested)"
+    }
+}
+
 /// How often threads were told of work.
 final class Wakeups: @unchecked Sendable {
     /// Recalls that nobody has begun to do yet.

@@ -41,9 +41,9 @@ extension MemoryState {
         if let grant = access.isFill ? verdictOnFill(access) : verdict(on: access) { return .decided(grant) }
         guard access.footprint.needsPages, access.isFill || access.isWrite else { return nil }
         // What is refused gets no page.
-        let mode = objects[access.alias.object].memory.mode
+        access.mode = objects[access.alias.object].memory.mode
         var needed = access.count
-        if let tag = access.tag, mode.effect(onStore: access.isWrite) == .fault,
+        if let tag = access.tag, access.mode.effect(onStore: access.isWrite) == .fault,
             let mismatch = firstMismatch(of: tag, access)
         {
             if access.isFill { return .decided(.mismatch(access, at: mismatch.address)) }

@@ -178,7 +178,7 @@ extension MemoryState {
         }
     }
 
-    /// Whoever waits first at a line has something in his way there.
+    /// Whoever waits first at a line has something in his way there, or what was is being recalled and will be told.
     private func violationOfPlace(_ waiter: Waiter, _ line: Int) -> String? {
         guard waits.parkedAt(line).first == waiter.ticket else { return nil }
         let hasPlace = waiter.isRefill || places(of: waiter).contains(line)
@@ -188,7 +188,7 @@ extension MemoryState {
             !hasPlace && $0.isReservable && lines[line].isWanted
                 || isInTheWay(line, $0, waiter.access, hasPlace: true, waiter.isRefill)
         }
-        return isBlocked ? nil : "nothing is in the way of who waits at line \(line)"
+        return isBlocked || lines[line].isRecalled ? nil : "nothing is in the way of who waits at line \(line)"
     }
 
     private func violationOfRecallJobs(_ lane: RecallLane) -> String? {

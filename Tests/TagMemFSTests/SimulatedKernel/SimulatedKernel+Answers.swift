@@ -10,23 +10,22 @@ extension SimulatedKernel {
             failure = "decided twice: \(request)"
             return
         }
-        let isAhead = position.map { waiting[..<$0] } ?? waiting[...]
         note("\(request): \(grant)")
         switch grant {
         case .granted(let access):
             request.claim = access
             request.mode = access.mode
-            checkGrant(request, ahead: isAhead)
+            checkGrant(request)
             granted.append(request)
         case .mismatch(let access, let address):
             guard case .fill(let filled) = request.kind else {
                 failure = "refused for its tags: \(request)"
                 break
             }
-            let mode = directory.mode(of: .physical)
-            if !mode.refusesMismatchingPages || naiveMismatch(access) != address {
+            // One that waited may hear of it when the tags are others again.
+            if !access.mode.refusesMismatchingPages || !request.wasQueued && naiveMismatch(access) != address {
                 failure =
-                    "refused a fill at \(String(describing: address)) in mode \(mode), expected"
+                    "refused a fill at \(String(describing: address)) in mode \(access.mode), expected"
                     + " \(String(describing: naiveMismatch(access)))"
             }
             for index in filled { pages[index].isLocked = false }

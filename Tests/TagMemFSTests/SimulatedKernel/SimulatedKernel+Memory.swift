@@ -75,7 +75,7 @@ extension SimulatedKernel {
         return mismatch
     }
 
-    func checkGrant(_ request: Request, ahead: ArraySlice<Request>) {
+    func checkGrant(_ request: Request) {
         guard let claim = request.claim else { return }
         for other in granted {
             if request.conflicts(with: other) { failure = "\(request) was granted during \(other)" }
@@ -91,13 +91,6 @@ extension SimulatedKernel {
             }
         case .read, .cachedWrite, .writeback:
             break
-        }
-        // What the kernel holds the lock of a page for may go ahead of others: fills of pages that their alias holds,
-        // cached writes. All else is first come, first served.
-        if claim.purpose == .cachedWrite { return }
-        if case .fill = claim.purpose, !request.wasQueued { return }
-        if let first = ahead.first(where: { $0.conflicts(with: request) }) {
-            failure = "\(request) was granted ahead of \(first)"
         }
     }
 
