@@ -40,6 +40,10 @@ extension MemoryState {
     /// Somebody has ended something at a line: lets those go on who wait there, first come, first served.
     mutating func wake(_ line: Int) {
         for job in waits.takeJobs(at: line) { look(at: job) }
+        for waiter in waits.takeRefills(at: line) {
+            waiter.place = .none
+            goOn(waiter, wokenAt: line)
+        }
         while let waiter = waits.takeFirst(at: line) {
             waiter.place = .none
             goOn(waiter, wokenAt: line)
@@ -88,7 +92,7 @@ extension MemoryState {
     }
 
     private mutating func park(_ waiter: Waiter, at line: Int, first: Bool) {
-        waits.park(waiter, at: line, first: first || waiter.isRefill)
+        waits.park(waiter, at: line, first: first)
         lines[line] = lines[line].awaited(true)
     }
 

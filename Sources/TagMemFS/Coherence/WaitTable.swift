@@ -50,6 +50,9 @@ struct WaitTable {
     private var nextNumber: UInt64 = 0
     /// Who is parked at a line: first those who go on first.
     private var parked: [Int: Deque<WaitTicket>] = [:]
+    /// Those parked there whose page's lock the kernel holds, and which are ahead of all others: what the first of the
+    /// others waits for may be a recall that waits for that lock.
+    private var refills: [Int: [WaitTicket]] = [:]
     /// Jobs that wait for lines.
     private var jobs: [Int: [JobTask]] = [:]
     /// How many jobs wait for a line to be theirs.
@@ -120,7 +123,9 @@ struct WaitTable {
 
     mutating func park(_ waiter: Waiter, at line: Int, first: Bool) {
         waiter.place = .line(line)
-        if first {
+        if waiter.isRefill {
+            refills[line, default: []].append(waiter.ticket)
+        } else if first {
             parked[line, default: []].prepend(waiter.ticket)
         } else {
             parked[line, default: []].append(waiter.ticket)
@@ -134,16 +139,26 @@ struct WaitTable {
         return waiters[ticket]
     }
 
+    /// Those who are to be looked at before all others.
+    mutating func takeRefills(at line: Int) -> [Waiter] {
+        guard !refills.isEmpty else { return [] }
+        return (refills.removeValue(forKey: line) ?? []).compactMap { waiters[$0] }
+    }
+
     mutating func unpark(_ waiter: Waiter) {
         if case .line(let line) = waiter.place {
             parked[line]?.removeAll { $0 == waiter.ticket }
             if parked[line]?.isEmpty == true { parked[line] = nil }
+            refills[line]?.removeAll { $0 == waiter.ticket }
+            if refills[line]?.isEmpty == true { refills[line] = nil }
         }
         waiter.place = .none
     }
 
-    func isAwaited(_ line: Int) -> Bool { parked[line] != nil || jobs[line] != nil }
-    func parkedAt(_ line: Int) -> [WaitTicket] { parked[line].map { Array($0) } ?? [] }
+    func isAwaited(_ line: Int) -> Bool {
+        parked[line] != nil || jobs[line] != nil || refills[line] != nil
+    }
+    func parkedAt(_ line: Int) -> [WaitTicket] { (refills[line] ?? []) + (parked[line].map { Array($0) } ?? []) }
 
     // MARK: Jobs
 
