@@ -39,7 +39,7 @@ extension PageAllocator {
     ///
     /// The page stays free. If it is not used after all, `settle` its block.
     @inline(__always)
-    mutating func placeAtHand(_ use: PageUse, _ mover: inout some PageMover) -> Place? {
+    mutating func placeAtHand(_ use: PageUse, _ mover: inout (some PageMover & ~Copyable)) -> Place? {
         if let block = lists.fullest(use == .tagged ? .room : .untagged) { return freePlace(use, in: block) }
         return placeElsewhere(use, &mover)
     }
@@ -49,7 +49,9 @@ extension PageAllocator {
     /// tagged block does not need now, of the block that is the least tagged.
     ///
     /// A tagged page comes from the fullest tagged block, so that others become free; then from a new block.
-    private mutating func placeElsewhere(_ use: PageUse, _ mover: inout some PageMover) -> Place? {
+    private mutating func placeElsewhere(_ use: PageUse, _ mover: inout (some PageMover & ~Copyable))
+        -> Place?
+    {
         if let block = takeFreeBlock() {
             change(block, to: use == .tagged ? .tagged : .untagged, &mover)
             return freePlace(use, in: block)

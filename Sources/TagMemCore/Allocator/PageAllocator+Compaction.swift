@@ -15,7 +15,7 @@ extension PageAllocator {
     ///
     /// - Returns: the part of the budget that was used.
     @discardableResult
-    public mutating func compactStep(budget: Int, with mover: inout some PageMover) -> Int {
+    public mutating func compactStep(budget: Int, with mover: inout (some PageMover & ~Copyable)) -> Int {
         defer { clearMarks() }
         var left = budget
         while left > 0 {
@@ -56,7 +56,7 @@ extension PageAllocator {
     }
 
     /// Compacts to the end.
-    public mutating func compact(with mover: inout some PageMover) {
+    public mutating func compact(with mover: inout (some PageMover & ~Copyable)) {
         while !isCompact { compactStep(budget: .max, with: &mover) }
     }
 }

@@ -39,7 +39,7 @@ extension PageAllocator {
     /// Moves the tagged pages of a block to other tagged blocks: to free Data Pages while there are any, otherwise in
     /// exchange for lent pages. What has moved stays moved, also when not all could.
     mutating func empty(
-        _ block: BlockIndex, budget: inout Int, _ mover: inout some PageMover
+        _ block: BlockIndex, budget: inout Int, _ mover: inout (some PageMover & ~Copyable)
     ) -> Emptying {
         mark(block, .claimed)
         var outcome = Emptying.done
@@ -65,7 +65,7 @@ extension PageAllocator {
 
     /// One tagged page leaves its block, which is claimed.
     private mutating func moveTagged(
-        _ page: Place, budget: inout Int, _ mover: inout some PageMover
+        _ page: Place, budget: inout Int, _ mover: inout (some PageMover & ~Copyable)
     ) -> Bool {
         budget -= 1
         if let target = lists.fullest(.room), let place = freeDataPlace(in: target) {
@@ -89,7 +89,7 @@ extension PageAllocator {
     }
 
     /// Empties one tagged block for an allocation that found no page, trying others if pages refuse.
-    mutating func emptyBlock(_ mover: inout some PageMover) -> Bool {
+    mutating func emptyBlock(_ mover: inout (some PageMover & ~Copyable)) -> Bool {
         while !mover.hasGivenUp, let block = emptiable(except: .tried) {
             var budget = Int.max
             if empty(block, budget: &budget, &mover) == .done {

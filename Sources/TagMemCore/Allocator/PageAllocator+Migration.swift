@@ -4,7 +4,7 @@ extension PageAllocator {
     ///
     /// - Throws: `.noMemory` if no arrangement of the pages leaves room for one more.
     mutating func placeByMigration(
-        _ use: PageUse, _ mover: inout some PageMover
+        _ use: PageUse, _ mover: inout (some PageMover & ~Copyable)
     ) throws(AllocationError) -> Place? {
         let isPossible = isPossible(
             untagged: untaggedPages + (use == .untagged ? 1 : 0),
@@ -26,7 +26,7 @@ extension PageAllocator {
     }
 
     /// Moves a lent page out of a tagged block, to any free page. One migration, and no Tag Page more is reserved.
-    private mutating func placeOfLentPage(_ mover: inout some PageMover) -> Place? {
+    private mutating func placeOfLentPage(_ mover: inout (some PageMover & ~Copyable)) -> Place? {
         while !mover.hasGivenUp,
             let block = firstBlock(.lent, sparsestFirst: false, where: { !$1.marks.contains(.lentTried) })
         {
@@ -44,7 +44,7 @@ extension PageAllocator {
     }
 
     /// Turns a block in untagged use to tagged use, with a free Data Page.
-    private mutating func placeOfConvertedBlock(_ mover: inout some PageMover) -> Place? {
+    private mutating func placeOfConvertedBlock(_ mover: inout (some PageMover & ~Copyable)) -> Place? {
         // The g Tag Pages and one Data Page must be free in the end, wherever the free pages are now.
         guard freePages > geometry.tagPages else { return nil }
         while !mover.hasGivenUp, let block = convertible() {
@@ -81,7 +81,7 @@ extension PageAllocator {
 
     /// Moves the pages in a block's Tag Pages elsewhere, and reserves them. False if one cannot move: the block is
     /// what it was, save for pages that moved already.
-    mutating func convert(_ block: BlockIndex, _ mover: inout some PageMover) -> Bool {
+    mutating func convert(_ block: BlockIndex, _ mover: inout (some PageMover & ~Copyable)) -> Bool {
         mark(block, .claimed)
         while let page = movable(.untagged, in: block, geometry.dataPages..<geometry.pages) {
             guard let target = placeAtHand(.untagged, &mover) ?? freeDataPlace(in: block),
@@ -96,7 +96,9 @@ extension PageAllocator {
     }
 
     /// Moves one untagged page out of a block that has just turned tagged and has no free Data Page.
-    private mutating func clearDataPage(of block: BlockIndex, _ mover: inout some PageMover) -> Place? {
+    private mutating func clearDataPage(of block: BlockIndex, _ mover: inout (some PageMover & ~Copyable))
+        -> Place?
+    {
         mark(block, .claimed)
         defer { unmark(block, .claimed) }
         var position = 0

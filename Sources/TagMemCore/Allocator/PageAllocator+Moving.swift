@@ -10,7 +10,9 @@ extension PageAllocator {
     /// Moves a page that is in use to a free place in a block of the state that it needs.
     ///
     /// The block it leaves is settled unless it is claimed; so is the target's if the mover refuses.
-    mutating func migrate(_ source: Place, to target: Place, _ mover: inout some PageMover) -> Bool {
+    mutating func migrate(_ source: Place, to target: Place, _ mover: inout (some PageMover & ~Copyable))
+        -> Bool
+    {
         let entry = table[source]
         guard !entry.isPinned, mover.move(moving(source, entry), to: PageFrame(target, geometry)) else {
             if !entry.isPinned { counters.refusals += 1 }
@@ -26,7 +28,8 @@ extension PageAllocator {
     }
 
     /// Lets two pages in use, of whatever uses, change places. Both blocks must admit what they get.
-    mutating func exchange(_ first: Place, _ second: Place, _ mover: inout some PageMover) -> ExchangeOutcome
+    mutating func exchange(_ first: Place, _ second: Place, _ mover: inout (some PageMover & ~Copyable))
+        -> ExchangeOutcome
     {
         let (firstEntry, secondEntry) = (table[first], table[second])
         if firstEntry.isPinned { return .firstRefused }
@@ -48,7 +51,9 @@ extension PageAllocator {
         return .done
     }
 
-    private mutating func relocated(_ owner: PageOwner, to place: Place, _ mover: inout some PageMover) {
+    private mutating func relocated(
+        _ owner: PageOwner, to place: Place, _ mover: inout (some PageMover & ~Copyable)
+    ) {
         let frame = PageFrame(place, geometry)
         if let use = owner.reserve {
             reserves[use][Int(owner.index)] = frame

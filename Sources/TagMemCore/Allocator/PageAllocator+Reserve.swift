@@ -24,7 +24,7 @@ extension PageAllocator {
     ///
     /// - Throws: `.reserveEmpty`.
     public mutating func allocateAtomic(
-        _ use: PageUse, for owner: PageOwner, with mover: inout some PageMover
+        _ use: PageUse, for owner: PageOwner, with mover: inout (some PageMover & ~Copyable)
     ) throws(AllocationError) -> PageFrame {
         if let place = placeAtHand(use, &mover) { return giveOut(place, use, owner, &mover) }
         guard let frame = reserves[use].popLast() else {
@@ -47,7 +47,7 @@ extension PageAllocator {
 
     /// Sets the watermark. Pages above it are freed at once; `refillReserve` gets those that are missing.
     public mutating func setReserveWatermark(
-        _ use: PageUse, to count: Int, with mover: inout some PageMover
+        _ use: PageUse, to count: Int, with mover: inout (some PageMover & ~Copyable)
     ) {
         precondition(count >= 0, "a watermark is not negative")
         if use == .untagged { reserves.untaggedTarget = count } else { reserves.taggedTarget = count }
@@ -61,7 +61,7 @@ extension PageAllocator {
     ///
     /// - Throws: as `allocate`; what was filled stays.
     public mutating func refillReserve(
-        budget: Int = .max, with mover: inout some PageMover
+        budget: Int = .max, with mover: inout (some PageMover & ~Copyable)
     ) throws(AllocationError) {
         var left = budget
         for use in PageUse.allCases {

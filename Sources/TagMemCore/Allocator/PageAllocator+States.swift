@@ -46,7 +46,7 @@ extension PageAllocator {
     }
 
     /// Brings the block to the state, and to the list, that its counts ask for.
-    mutating func settle(_ block: BlockIndex, _ mover: inout some PageMover) {
+    mutating func settle(_ block: BlockIndex, _ mover: inout (some PageMover & ~Copyable)) {
         let record = table[block]
         if record.marks.contains(.claimed) { return }
         if record.settledBits == record.stateBits {
@@ -57,7 +57,9 @@ extension PageAllocator {
     }
 
     /// A block's change of state, with the Tag Storage Clean that it needs, before.
-    mutating func change(_ block: BlockIndex, to state: BlockState, _ mover: inout some PageMover) {
+    mutating func change(
+        _ block: BlockIndex, to state: BlockState, _ mover: inout (some PageMover & ~Copyable)
+    ) {
         var record = table[block]
         if record.state == .free { freeBlocks -= 1 }
         if record.state == .tagged {
@@ -83,7 +85,8 @@ extension PageAllocator {
     }
 
     private mutating func clean(
-        _ block: BlockIndex, _ use: TagPageUse, _ record: inout BlockRecord, _ mover: inout some PageMover
+        _ block: BlockIndex, _ use: TagPageUse, _ record: inout BlockRecord,
+        _ mover: inout (some PageMover & ~Copyable)
     ) {
         mover.clean(block, for: use)
         record.tagPageUse = use

@@ -11,7 +11,8 @@ extension PageAllocator {
     /// - Returns: where the page is now.
     /// - Throws: as `allocate`, with nothing changed that an owner could see.
     public mutating func setUse(
-        _ use: PageUse, of frame: PageFrame, inPlace: Bool = false, with mover: inout some PageMover
+        _ use: PageUse, of frame: PageFrame, inPlace: Bool = false,
+        with mover: inout (some PageMover & ~Copyable)
     ) throws(AllocationError) -> PageFrame {
         let place = Place(frame, geometry)
         guard let current = table[place].use else { preconditionFailure("a free page has no use") }
@@ -57,7 +58,7 @@ extension PageAllocator {
 
     /// Brings an untagged page to a Data Page of a tagged block, where it may then be tagged.
     private mutating func placeForTagging(
-        _ page: Place, _ inPlace: Bool, _ mover: inout some PageMover
+        _ page: Place, _ inPlace: Bool, _ mover: inout (some PageMover & ~Copyable)
     ) -> Place? {
         if table[page.block].state == .tagged { return page }
         if inPlace, !isTagPage(page), let place = convertInPlace(page, &mover) { return place }
@@ -86,7 +87,8 @@ extension PageAllocator {
     }
 
     /// Turns the page's own block to tagged use. A page in a Tag Page first gets a Data Page of the block.
-    private mutating func convertInPlace(_ page: Place, _ mover: inout some PageMover) -> Place? {
+    private mutating func convertInPlace(_ page: Place, _ mover: inout (some PageMover & ~Copyable)) -> Place?
+    {
         let block = page.block
         guard freePages >= geometry.tagPages, table[block].pinnedTag == 0 else { return nil }
         guard let page = isTagPage(page) ? dataPlace(for: page, &mover) : page else { return nil }
@@ -94,7 +96,7 @@ extension PageAllocator {
         return page
     }
 
-    private mutating func dataPlace(for page: Place, _ mover: inout some PageMover) -> Place? {
+    private mutating func dataPlace(for page: Place, _ mover: inout (some PageMover & ~Copyable)) -> Place? {
         if let target = freeDataPlace(in: page.block) {
             return migrate(page, to: target, &mover) ? target : nil
         }

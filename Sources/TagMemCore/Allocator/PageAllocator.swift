@@ -76,7 +76,7 @@ public struct PageAllocator: ~Copyable, Sendable {
     /// - Throws: `.noMemory` only if no arrangement of the pages in use leaves room; `.immovable` if one does, but
     ///   pages that are pinned, or that the mover refused to move, are in the way; `.mustWait` if the mover gave up.
     public mutating func allocate(
-        _ use: PageUse, for owner: PageOwner, with mover: inout some PageMover
+        _ use: PageUse, for owner: PageOwner, with mover: inout (some PageMover & ~Copyable)
     ) throws(AllocationError) -> PageFrame {
         if let frame = takeAtHand(use, owner) {
             mover.zero(frame, for: use)
@@ -87,7 +87,7 @@ public struct PageAllocator: ~Copyable, Sendable {
 
     @inline(never)
     private mutating func allocateElsewhere(
-        _ use: PageUse, for owner: PageOwner, with mover: inout some PageMover
+        _ use: PageUse, for owner: PageOwner, with mover: inout (some PageMover & ~Copyable)
     ) throws(AllocationError) -> PageFrame {
         var found = placeAtHand(use, &mover)
         if found == nil { found = try placeByMigration(use, &mover) }
@@ -100,7 +100,7 @@ public struct PageAllocator: ~Copyable, Sendable {
     }
 
     /// Takes a page back. It must be in use and not pinned.
-    public mutating func free(_ frame: PageFrame, with mover: inout some PageMover) {
+    public mutating func free(_ frame: PageFrame, with mover: inout (some PageMover & ~Copyable)) {
         guard let state = giveBack(frame) else { return }
         change(Place(frame, geometry).block, to: state, &mover)
     }
@@ -128,7 +128,7 @@ public struct PageAllocator: ~Copyable, Sendable {
 
     /// The last step of an allocation.
     mutating func giveOut(
-        _ place: Place, _ use: PageUse, _ owner: PageOwner, _ mover: inout some PageMover
+        _ place: Place, _ use: PageUse, _ owner: PageOwner, _ mover: inout (some PageMover & ~Copyable)
     ) -> PageFrame {
         let frame = take(place, use, owner)
         mover.zero(frame, for: use)

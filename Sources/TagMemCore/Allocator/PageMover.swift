@@ -1,7 +1,8 @@
 /// What the allocator asks of the memory that it manages: the allocator itself touches none.
 ///
-/// Every call comes from within a call of the allocator, which must not be called back.
-public protocol PageMover {
+/// Every call comes from within a call of the allocator, which must not be called back. A mover may be noncopyable: the
+/// allocator borrows it for the call.
+public protocol PageMover: ~Copyable {
     /// Whether the call that is under way is to end without trying other pages: a page that would have to be waited for
     /// was refused. The allocator then throws `AllocationError.mustWait`, or ends its step.
     var hasGivenUp: Bool { get }
@@ -29,7 +30,7 @@ public protocol PageMover {
     mutating func relocated(_ owner: PageOwner, to frame: PageFrame)
 }
 
-extension PageMover {
+extension PageMover where Self: ~Copyable {
     /// A mover that never waits never gives up.
     public var hasGivenUp: Bool { false }
 }

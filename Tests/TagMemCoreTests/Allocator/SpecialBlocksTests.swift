@@ -60,7 +60,7 @@ import Testing
 
     /// Allocates until there are no more. Returns how many there were.
     private func fill(
-        _ allocator: inout PageAllocator, _ use: PageUse, _ mover: inout some PageMover
+        _ allocator: inout PageAllocator, _ use: PageUse, _ mover: inout (some PageMover & ~Copyable)
     ) -> [PageFrame] {
         var frames: [PageFrame] = []
         while true {
