@@ -4,7 +4,7 @@ import Testing
 
 /// Objects with pages: what is where, and how far it goes.
 @Suite("MemoryObject with pages") struct MemoryObjectTests {
-    let object: MemoryObject
+    var object: MemoryObject
     let layout: BlockLayout
     let pageSize: UInt64
 
@@ -50,7 +50,7 @@ import Testing
     }
 
     @Test("what is not there, or not ready, is zeros as far as the size")
-    func holes() {
+    mutating func holes() {
         let page = Int(pageSize)
         #expect(extent(3 * pageSize + 5, 10 * page) == "zeros \(page - 5)")
         #expect(extent(3 * pageSize + 5, 7) == "zeros 7")
@@ -61,7 +61,7 @@ import Testing
     }
 
     @Test("an object may end within a page, and its tags within a byte")
-    func ends() {
+    mutating func ends() {
         object.size = pageSize + 33
         let page = Int(pageSize)
         #expect(object.end == pageSize + 33 && object.tagBytes == pageSize / 32 + 2)
@@ -82,24 +82,58 @@ import Testing
     }
 
     @Test("SEEK_DATA and SEEK_HOLE see pages, and a hole behind the end")
-    func seek() {
+    mutating func seek() {
         let hole = 3 * pageSize
-        #expect(object.next(from: 5, memory: true) == 5)
-        #expect(object.next(from: 5, memory: false) == hole)
-        #expect(object.next(from: hole + 7, memory: false) == hole + 7)
-        #expect(object.next(from: hole + 7, memory: true) == hole + pageSize)
+        #expect(object.next(from: 5, memory: true) == .found(5))
+        #expect(object.next(from: 5, memory: false) == .found(hole))
+        #expect(object.next(from: hole + 7, memory: false) == .found(hole + 7))
+        #expect(object.next(from: hole + 7, memory: true) == .found(hole + pageSize))
         // A pending page is none yet.
-        #expect(object.next(from: hole + pageSize, memory: false) == hole + 2 * pageSize)
-        #expect(object.next(from: hole + 2 * pageSize, memory: true) == nil)
+        #expect(object.next(from: hole + pageSize, memory: false) == .found(hole + 2 * pageSize))
+        #expect(object.next(from: hole + 2 * pageSize, memory: true) == .none)
         object.size = 2 * pageSize + 9
-        #expect(object.next(from: 0, memory: false) == object.size)
-        #expect(object.next(from: object.size - 1, memory: true) == object.size - 1)
-        #expect(object.next(from: object.size, memory: true) == nil)
-        #expect(object.next(from: object.size, memory: false) == nil)
+        #expect(object.next(from: 0, memory: false) == .found(object.size))
+        #expect(object.next(from: object.size - 1, memory: true) == .found(object.size - 1))
+        #expect(object.next(from: object.size, memory: true) == .none)
+        #expect(object.next(from: object.size, memory: false) == .none)
+    }
+
+    @Test("a search in a large object goes on where its budget ended")
+    mutating func steps() {
+        for index in 5..<5 + 512 * 20 {
+            object.pages.extend(to: index + 1)
+            if object.pages.frame(at: index) == nil {
+                object.pages.insertPending(PageFrame(rawValue: UInt32(index)), at: index)
+            }
+            object.pages.setReady(index)
+        }
+        object.size = 512 * 30 * pageSize
+        var from = 4 * pageSize
+        var steps = 0
+        while case .goOn(let next) = object.next(from: from, memory: false, budget: 3) {
+            #expect(next > from)
+            from = next
+            steps += 1
+        }
+        #expect(steps == 7 - 1)
+        #expect(object.next(from: from, memory: false, budget: 3) == .found((5 + 512 * 20) * pageSize))
+        #expect(object.next(from: (5 + 512 * 20) * pageSize, memory: true) == .none)
+    }
+
+    @Test("an object is a value")
+    func value() {
+        var copy = object
+        copy.mode = .async
+        copy.hasAsynchronousFault = true
+        copy.pages.remove(0)
+        copy.size = 1
+        #expect(object.mode == .sync && !object.hasAsynchronousFault)
+        #expect(object.pages[0] != nil && object.size == 6 * pageSize && object.pages.present == 5)
+        #expect(copy.pages[0] == nil && copy.mode == .async && copy.hasAsynchronousFault)
     }
 
     @Test("room is forgotten down to the last page, or what the size needs")
-    func shorten() {
+    mutating func shorten() {
         object.size = 0
         object.shortenPages()
         #expect(object.pages.count == 6)
@@ -113,7 +147,7 @@ import Testing
     }
 
     @Test("an object's use is that of its pages")
-    func use() {
+    mutating func use() {
         #expect(object.use == .tagged)
         object.kind = .untagged
         #expect(object.use == .untagged)

@@ -1,13 +1,9 @@
-import Synchronization
-
 /// An address space on physical memory, with the tag check mode of the programs that use it.
 ///
 /// `phys` is the object whose addresses are physical ones; the others have pages of their own, from address 0.
 ///
-/// Thread safety: the mode and TFSR can be used from any thread. What changes in the life of an object with pages
-/// (`kind`, `name`, `size`, `pages`) is guarded by the lock of the page allocator that the pages come from; `phys` does
-/// not change.
-public final class MemoryObject: @unchecked Sendable {
+/// A value: whoever keeps it guards it.
+public struct MemoryObject: Sendable {
     public enum Kind: Sendable, Equatable {
         /// The physical address space: all memory, tag storage included.
         case physical
@@ -27,8 +23,10 @@ public final class MemoryObject: @unchecked Sendable {
     /// Bytes that files of the object show of its pages.
     public var size: UInt64 = 0
 
-    private let modeValue: Atomic<UInt8>
-    private let asynchronousFault = Atomic(false)
+    /// The mode that checked accesses to this object have.
+    public var mode = TagCheckMode.sync
+    /// TFSR: whether an asynchronous tag check fault happened since the bit was cleared.
+    public var hasAsynchronousFault = false
 
     /// The physical address space itself.
     public init(physical dram: DRAM) {
@@ -36,7 +34,6 @@ public final class MemoryObject: @unchecked Sendable {
         name = "phys"
         self.dram = dram
         layout = nil
-        modeValue = Atomic(TagCheckMode.sync.rawValue)
     }
 
     /// An object without pages. `layout` must be made from `dram`'s map.
@@ -45,7 +42,6 @@ public final class MemoryObject: @unchecked Sendable {
         self.name = name
         self.dram = dram
         self.layout = layout
-        modeValue = Atomic(TagCheckMode.sync.rawValue)
     }
 
     /// What the object's pages are allocated for.
@@ -106,11 +102,11 @@ public final class MemoryObject: @unchecked Sendable {
         var available = Int(pageSize - inPage)
         var index = first + 1
         guard let frame = pages[first] else {
-            while available < limit, pages[index] == nil {
-                available += Int(pageSize)
-                index += 1
+            let last = Self.pages(for: address + UInt64(limit), layout)
+            guard case .found(let next) = pages.next(.ready, from: index, below: last) else {
+                return .unpopulated(count: limit)
             }
-            return .unpopulated(count: min(available, limit))
+            return .unpopulated(count: available + (next - index) * Int(pageSize))
         }
         let start = layout.address(of: frame)
         while available < limit, let next = pages[index],
@@ -125,17 +121,27 @@ public final class MemoryObject: @unchecked Sendable {
         return .memory(run)
     }
 
-    /// The next address at or above `address` that is memory (or, with `memory` false, that is none); nil behind the
+    /// How a search for memory, or for a hole, ended. Addresses in bytes.
+    public enum Search: Sendable, Equatable {
+        case found(UInt64)
+        /// There is none before this address, and the budget is used up.
+        case goOn(from: UInt64)
+        case none
+    }
+
+    /// The next address at or above `address` that is memory (or, with `memory` false, that is none); none behind the
     /// last. What SEEK_DATA and SEEK_HOLE ask.
-    public func next(from address: UInt64, memory: Bool) -> UInt64? {
-        guard let layout else { return nextRegion(from: address, memory: memory) }
-        guard address < size else { return nil }
-        var position = address
-        while position < size {
-            if (pages[Int(position / layout.pageSize)] != nil) == memory { return position }
-            position = (position / layout.pageSize + 1) * layout.pageSize
+    ///
+    /// - Parameter budget: chunks of the page table that are looked at; see `PageTable.next`.
+    public func next(from address: UInt64, memory: Bool, budget: Int = .max) -> Search {
+        guard let layout else { return nextRegion(from: address, memory: memory).map { .found($0) } ?? .none }
+        guard address < size else { return .none }
+        let first = Int(address / layout.pageSize)
+        switch pages.next(memory ? .ready : .hole, from: first, below: sizeInPages, budget: budget) {
+        case .found(let page): return .found(max(address, UInt64(page) * layout.pageSize))
+        case .goOn(let page): return .goOn(from: max(address, UInt64(page) * layout.pageSize))
+        case .none: return memory ? .none : .found(size)
         }
-        return memory ? nil : size
     }
 
     private func nextRegion(from address: UInt64, memory: Bool) -> UInt64? {
@@ -148,18 +154,6 @@ public final class MemoryObject: @unchecked Sendable {
         }
         return memory || address >= end ? nil : position
     }
-
-    /// The mode that checked accesses to this object have.
-    public var mode: TagCheckMode {
-        get { TagCheckMode(rawValue: modeValue.load(ordering: .relaxed)) ?? .sync }
-        set { modeValue.store(newValue.rawValue, ordering: .relaxed) }
-    }
-
-    /// TFSR: whether an asynchronous tag check fault happened since the bit was cleared.
-    public var hasAsynchronousFault: Bool {
-        get { asynchronousFault.load(ordering: .relaxed) }
-        set { asynchronousFault.store(newValue, ordering: .relaxed) }
-    }
 }
 
 extension MemoryObject {
@@ -171,11 +165,6 @@ extension MemoryObject {
         Int(size / layout.pageSize) + (size % layout.pageSize == 0 ? 0 : 1)
     }
 
-    /// Forgets the room for pages behind the last that is there or that the size needs.
-    public func shortenPages() {
-        var count = pages.count
-        let needed = sizeInPages
-        while count > needed, pages.frame(at: count - 1) == nil { count -= 1 }
-        pages.shorten(to: count)
-    }
+    /// Forgets the room for pages behind the last that is there or that the size needs. Constant time.
+    public mutating func shortenPages() { pages.shorten(to: max(sizeInPages, pages.end)) }
 }

@@ -74,6 +74,13 @@ extension CoherenceDirectory {
 
     /// See `MemoryObject.next`.
     func next(from address: UInt64, memory: Bool, _ aliases: ObjectAliases) -> UInt64? {
-        state.withLock { _ in aliases.object.next(from: address, memory: memory) }
+        var from = address
+        while true {
+            switch state.withLock({ _ in aliases.object.next(from: from, memory: memory, budget: 512) }) {
+            case .found(let address): return address
+            case .goOn(let address): from = address
+            case .none: return nil
+            }
+        }
     }
 }

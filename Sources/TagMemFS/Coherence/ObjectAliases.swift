@@ -5,7 +5,7 @@ import TagMemCore
 ///
 /// The directory's lock guards the variables.
 final class ObjectAliases: @unchecked Sendable {
-    let object: MemoryObject
+    var object: MemoryObject
     /// Part of the node numbers of the object's files.
     let number: UInt64
     /// A bit for each checked file whose next `fsync` or `close` reports an asynchronous fault.

@@ -148,7 +148,7 @@ class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
 
     private func recordEffect(_ fault: TagCheckFault) {
         if fault.mode.effect(onStore: fault.access == .store) == .deferredFault {
-            object.hasAsynchronousFault = true
+            aliases.object.hasAsynchronousFault = true
             aliases.deferredFaults.bitwiseOr(deferredFaultBit, ordering: .relaxed)
         }
         fileSystem.faultLog.record(fault)

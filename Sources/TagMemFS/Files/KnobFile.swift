@@ -143,12 +143,12 @@ final class KnobFile: ControlFile, @unchecked Sendable {
         var text = ""
         for entry in fileSystem.tree.all() {
             guard directory.withPages({ $0.allocator.pinnedInUse }) > 0 else { break }
-            let object = entry.aliases.object
             var start: Int?
-            let count = directory.withPages { _ in object.pages.count }
+            let count = directory.withPages { _ in entry.aliases.object.pages.count }
             for index in 0...count {
                 let isPinned = directory.withPages { pages in
-                    object.pages[index].flatMap { pages.allocator.page(at: $0)?.isPinned } ?? false
+                    entry.aliases.object.pages[index].flatMap { pages.allocator.page(at: $0)?.isPinned }
+                        ?? false
                 }
                 if isPinned, start == nil { start = index }
                 if !isPinned, let first = start {

@@ -40,12 +40,11 @@ final class ShrinkJob: PageJob, @unchecked Sendable {
 
     private func start(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
         if let blocked = reshape(aliases) { return blocked }
-        let object = aliases.object
-        guard newSize <= object.size || isRemoval else { return finish(aliases, &state) }
-        object.size = newSize
+        guard newSize <= aliases.object.size || isRemoval else { return finish(aliases, &state) }
+        aliases.object.size = newSize
         aliases.version += 1
         state.needsReview = true
-        next = object.sizeInPages
+        next = aliases.object.sizeInPages
         let kept = UInt64(next) * directory.pages.layout.pageSize
         directory.cutRecalls(of: aliases, at: kept, &state)
         phase = .cutting
@@ -54,10 +53,9 @@ final class ShrinkJob: PageJob, @unchecked Sendable {
 
     private func cut(_ directory: CoherenceDirectory, _ state: inout CoherenceDirectory.State) -> Step {
         var mover = CoherentMover(directory)
-        let object = aliases.object
-        let end = min(next + Self.pagesPerStep, object.pages.count)
+        let end = min(next + Self.pagesPerStep, aliases.object.pages.count)
         while next < end {
-            if let frame = object.pages.frame(at: next) {
+            if let frame = aliases.object.pages.frame(at: next) {
                 if condemn(frame, directory, &state) {
                     if ticket.frames.isEmpty {
                         state.pendingReleases += 1
@@ -69,12 +67,12 @@ final class ShrinkJob: PageJob, @unchecked Sendable {
                     directory.pages.setPinned(false, frame)
                     directory.pages.allocator.free(frame, with: &mover)
                 }
-                object.pages.remove(next)
+                aliases.object.pages.remove(next)
             }
             next += 1
         }
-        if next < object.pages.count { return .again }
-        object.shortenPages()
+        if next < aliases.object.pages.count { return .again }
+        aliases.object.shortenPages()
         state.releases += 1
         phase = .clearingTail
         return .again
