@@ -36,20 +36,24 @@ extension PageAllocator {
         geometry.pages * layout.blocks - untaggedPages - taggedPages - geometry.tagPages * taggedBlocks
     }
 
-    /// How many more untagged pages can be had, with every migration that helps.
+    /// How many more pages can be had that are not promised, with every migration that helps.
+    public func available(_ use: PageUse) -> Int { use == .tagged ? availableTagged : availableUntagged }
+
+    /// How many more untagged pages can be had that are not promised, with every migration that helps.
     public var availableUntagged: Int {
-        geometry.pages * layout.blocks - untaggedPages - taggedPages
-            - geometry.tagPages * blocksNeeded(tagged: taggedPages)
+        let (untagged, tagged) = (committedUntagged, committedTagged)
+        return geometry.pages * layout.blocks - untagged - tagged
+            - geometry.tagPages * blocksNeeded(tagged: tagged)
     }
 
-    /// How many more tagged pages can be had, with every migration that helps.
+    /// How many more tagged pages can be had that are not promised, with every migration that helps.
     public var availableTagged: Int {
-        let left = geometry.pages * layout.blocks - untaggedPages
+        let left = geometry.pages * layout.blocks - committedUntagged
         let hidden = geometry.dataPages * fixedBlocks
-        let anywhere = geometry.mostTagged(untagged: untaggedPages, blocks: layout.blocks)
+        let anywhere = geometry.mostTagged(untagged: committedUntagged, blocks: layout.blocks)
         // As long as hidden tags suffice, no Tag Page is needed, and none is saved.
         let most = anywhere > hidden ? anywhere : min(hidden, left - geometry.tagPages * fixedBlocks)
-        return max(0, min(most, geometry.dataPages * layout.taggableBlocks) - taggedPages)
+        return max(0, min(most, geometry.dataPages * layout.taggableBlocks) - committedTagged)
     }
 
     /// Blocks in tagged use that `tagged` pages need at least.

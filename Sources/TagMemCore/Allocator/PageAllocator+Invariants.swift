@@ -21,6 +21,9 @@ extension PageAllocator {
         try require(sum.pinnedLent == pinnedLent, "pinned lent pages: \(sum.pinnedLent), not \(pinnedLent)")
         try require(freePages >= 0 && sum.free == freePages, "free pages: \(sum.free), not \(freePages)")
         try require(marked.isEmpty, "marks are left")
+        try require(
+            promises.isEmpty || isPossible(untagged: committedUntagged, tagged: committedTagged),
+            "more is promised than there is")
         try checkCounters()
         try checkLists(listed: sum.listed)
         try checkReserves(pages: sum.reserved)

@@ -20,13 +20,16 @@ struct ReservePair: Sendable {
 
 /// Atomic allocations.
 extension PageAllocator {
-    /// Gives out a page at once: one that is at hand, otherwise one of the reserve. Never moves a page. Constant time.
+    /// Gives out a page at once: one that is at hand and not promised, otherwise one of the reserve. Never moves a page.
+    /// Constant time.
     ///
     /// - Throws: `.reserveEmpty`.
     public mutating func allocateAtomic(
         _ use: PageUse, for owner: PageOwner, with mover: inout (some PageMover & ~Copyable)
     ) throws(AllocationError) -> PageFrame {
-        if let place = placeAtHand(use, &mover) { return giveOut(place, use, owner, &mover) }
+        if promises.isEmpty || leavesPromises(use), let place = placeAtHand(use, &mover) {
+            return giveOut(place, use, owner, &mover)
+        }
         guard let frame = reserves[use].popLast() else {
             counters.atomicRefused += 1
             counters.failures += 1
