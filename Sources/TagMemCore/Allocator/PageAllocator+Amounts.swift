@@ -36,14 +36,18 @@ extension PageAllocator {
         geometry.pages * layout.blocks - untaggedPages - taggedPages - geometry.tagPages * taggedBlocks
     }
 
-    /// How many more pages can be had that are not promised, with every migration that helps.
+    /// How many more pages can be had that are not promised, with every migration that helps, pinned pages staying where
+    /// they are. A few more than one gets where tagged blocks lend pinned pages, see `Documentation/ALLOCATOR.md`.
     public func available(_ use: PageUse) -> Int { use == .tagged ? availableTagged : availableUntagged }
 
     /// How many more untagged pages can be had that are not promised, with every migration that helps.
     public var availableUntagged: Int {
+        let most = geometry.pages * layout.blocks
         let (untagged, tagged) = (committedUntagged, committedTagged)
-        return geometry.pages * layout.blocks - untagged - tagged
-            - geometry.tagPages * blocksNeeded(tagged: tagged)
+        let anywhere = most - untagged - tagged - geometry.tagPages * blocksNeeded(tagged: tagged)
+        let pages = (untagged: untaggedPages + promises.untagged, tagged: taggedPages + promises.tagged)
+        guard let blocks = blocksNeeded(aroundPinsTagged: pages.tagged) else { return 0 }
+        return max(0, min(anywhere, most - pages.untagged - pages.tagged - geometry.tagPages * blocks))
     }
 
     /// How many more tagged pages can be had that are not promised, with every migration that helps.
@@ -52,8 +56,10 @@ extension PageAllocator {
         let hidden = geometry.dataPages * fixedBlocks
         let anywhere = geometry.mostTagged(untagged: committedUntagged, blocks: layout.blocks)
         // As long as hidden tags suffice, no Tag Page is needed, and none is saved.
-        let most = anywhere > hidden ? anywhere : min(hidden, left - geometry.tagPages * fixedBlocks)
-        return max(0, min(most, geometry.dataPages * layout.taggableBlocks) - committedTagged)
+        var most = anywhere > hidden ? anywhere : min(hidden, left - geometry.tagPages * fixedBlocks)
+        most = min(most, geometry.dataPages * layout.taggableBlocks) - committedTagged
+        let aroundPins = mostTaggedAroundPins(untagged: untaggedPages + promises.untagged)
+        return max(0, min(most, aroundPins - taggedPages - promises.tagged))
     }
 
     /// Blocks in tagged use that `tagged` pages need at least.

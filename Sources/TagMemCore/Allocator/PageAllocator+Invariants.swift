@@ -7,7 +7,7 @@ public struct InvariantViolation: Error, Equatable, CustomStringConvertible {
 extension PageAllocator {
     /// Checks every invariant of the allocator. Linear in the blocks that were ever used; for tests.
     public func checkInvariants() throws(InvariantViolation) {
-        var sum = Sums()
+        var sum = Sums(pinnedBlocks: PinnedBlocks(geometry))
         for index in 0..<freshBlock { try check(BlockIndex(UInt32(index)), &sum) }
         sum.freeBlocks += layout.blocks - freshBlock
         sum.free += geometry.pages * (layout.blocks - freshBlock)
@@ -20,6 +20,8 @@ extension PageAllocator {
         try require(sum.pinned == pinnedPages, "pinned pages: \(sum.pinned), not \(pinnedPages)")
         try require(sum.pinnedLent == pinnedLent, "pinned lent pages: \(sum.pinnedLent), not \(pinnedLent)")
         try require(freePages >= 0 && sum.free == freePages, "free pages: \(sum.free), not \(freePages)")
+        try require(
+            sum.pinnedBlocks == pinnedBlocks, "blocks with pins: \(sum.pinnedBlocks), not \(pinnedBlocks)")
         try require(marked.isEmpty, "marks are left")
         try require(
             promises.isEmpty || isPossible(untagged: committedUntagged, tagged: committedTagged),
@@ -32,6 +34,7 @@ extension PageAllocator {
     private struct Sums {
         var untagged = 0, tagged = 0, usedTag = 0, free = 0, pinned = 0, pinnedLent = 0, reserved = 0
         var taggedBlocks = 0, freeBlocks = 0, listed = 0
+        var pinnedBlocks: PinnedBlocks
     }
 
     private func require(
@@ -81,6 +84,7 @@ extension PageAllocator {
         sum.usedTag += record.usedTag
         sum.free += geometry.pages - record.used - (record.state == .tagged ? geometry.tagPages : 0)
         sum.pinned += record.pinnedTagged + record.pinnedData + record.pinnedTag
+        sum.pinnedBlocks.change(from: BlockRecord(), to: record)
         if record.list != .none { sum.listed += 1 }
     }
 

@@ -59,13 +59,20 @@ extension PageAllocator {
         return nil
     }
 
-    /// An untagged block with many free pages: of a few of those, the one with the fewest pages in the way.
+    /// An untagged block to convert: one that would lend pinned pages, and has the less room for tagged ones, only if there
+    /// is no other.
     private func convertible() -> BlockIndex? {
+        guard pinnedBlocks.lending > 0 else { return convertible(lendingPinned: true) }
+        return convertible(lendingPinned: false) ?? convertible(lendingPinned: true)
+    }
+
+    /// An untagged block with many free pages: of a few of those, the one with the fewest pages in the way.
+    private func convertible(lendingPinned: Bool) -> BlockIndex? {
         var best: (block: BlockIndex, usedTag: Int)?
         var left = 8
         func accepts(_ record: BlockRecord) -> Bool {
             record.state == .untagged && record.pinnedTag == 0 && !record.marks.contains(.tried)
-                && record.pinnedData < geometry.dataPages
+                && record.pinnedData < (lendingPinned ? geometry.dataPages : 1)
         }
         _ = firstBlock(.untagged, sparsestFirst: true) { block, record in
             guard accepts(record) else { return false }

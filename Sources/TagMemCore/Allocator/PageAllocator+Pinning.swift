@@ -20,10 +20,16 @@ extension PageAllocator {
         precondition(
             entry.isPinned != isPinned, isPinned ? "the page is pinned already" : "the page is not pinned")
         table[place] = entry.pinned(isPinned)
+        countPin(place, use, isPinned)
+        pinnedPages += isPinned ? 1 : -1
+    }
+
+    /// A page of the use is pinned from now on, or no longer, in its block.
+    mutating func countPin(_ place: Place, _ use: PageUse, _ isPinned: Bool) {
         let record = table[place.block]
-        table[place.block] = record.pinning(use, isTagPage: isTagPage(place), isPinned)
-        let change = isPinned ? 1 : -1
-        pinnedPages += change
-        if record.state == .tagged, use == .untagged { pinnedLent += change }
+        let pinned = record.pinning(use, isTagPage: isTagPage(place), isPinned)
+        table[place.block] = pinned
+        pinnedBlocks.change(from: record, to: pinned)
+        if record.state == .tagged, use == .untagged { pinnedLent += isPinned ? 1 : -1 }
     }
 }

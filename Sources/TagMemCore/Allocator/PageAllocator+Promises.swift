@@ -69,7 +69,9 @@ extension PageAllocator {
     /// - Returns: false if not all of them can turn; nothing is promised then.
     public mutating func promiseTagging(pages: Int) -> Bool {
         precondition(pages >= 0, "a promise of fewer than no pages")
-        guard isAvailable(untagged: -pages, tagged: pages) else { return false }
+        guard isPossible(untagged: committedUntagged - pages, tagged: committedTagged + pages) else {
+            return false
+        }
         promises.addConversions(pages)
         return true
     }
@@ -101,14 +103,18 @@ extension PageAllocator {
     var committedUntagged: Int { untaggedPages + promises.untagged - promises.conversions }
     var committedTagged: Int { taggedPages + promises.tagged + promises.conversions }
 
-    /// Whether that many more pages can be had with all promises kept.
-    func isAvailable(untagged: Int, tagged: Int) -> Bool {
-        isPossible(untagged: committedUntagged + untagged, tagged: committedTagged + tagged)
-    }
-
-    /// Whether one page that is not promised can be had.
+    /// Why one page that is not promised cannot be had; nil if it can.
+    ///
+    /// Around pins, conversions are left out: the pages may be pinned themselves, and turn where they are.
     @inline(never)
-    func leavesPromises(_ use: PageUse) -> Bool {
-        isAvailable(untagged: use == .untagged ? 1 : 0, tagged: use == .tagged ? 1 : 0)
+    func refusal(_ use: PageUse) -> AllocationError? {
+        let (untagged, tagged) = use == .untagged ? (1, 0) : (0, 1)
+        guard isPossible(untagged: committedUntagged + untagged, tagged: committedTagged + tagged) else {
+            return .noMemory(use)
+        }
+        let isPossible = isPossibleAroundPins(
+            untagged: untaggedPages + promises.untagged + untagged,
+            tagged: taggedPages + promises.tagged + tagged)
+        return isPossible ? nil : .immovable(use)
     }
 }

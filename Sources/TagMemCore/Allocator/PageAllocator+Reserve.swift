@@ -27,7 +27,7 @@ extension PageAllocator {
     public mutating func allocateAtomic(
         _ use: PageUse, for owner: PageOwner, with mover: inout (some PageMover & ~Copyable)
     ) throws(AllocationError) -> PageFrame {
-        if promises.isEmpty || leavesPromises(use), let place = placeAtHand(use, &mover) {
+        if promises.isEmpty || refusal(use) == nil, let place = placeAtHand(use, &mover) {
             return giveOut(place, use, owner, &mover)
         }
         guard let frame = reserves[use].popLast() else {

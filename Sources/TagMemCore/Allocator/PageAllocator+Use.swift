@@ -23,7 +23,7 @@ extension PageAllocator {
             settle(place.block, &mover)
             return frame
         }
-        guard isAvailable(untagged: -1, tagged: 1) else {
+        guard isPossible(untagged: committedUntagged - 1, tagged: committedTagged + 1) else {
             counters.failures += 1
             throw .noMemory(.tagged)
         }
@@ -50,16 +50,9 @@ extension PageAllocator {
     private mutating func flip(_ place: Place, to use: PageUse) {
         let entry = table[place]
         vacate(place)
-        if entry.isPinned { repin(place, entry, false) }
+        if entry.isPinned, let old = entry.use { countPin(place, old, false) }
         occupy(place, entry.used(for: use))
-        if entry.isPinned { repin(place, entry.used(for: use), true) }
-    }
-
-    private mutating func repin(_ place: Place, _ entry: PageEntry, _ isPinned: Bool) {
-        guard let use = entry.use else { return }
-        let record = table[place.block]
-        table[place.block] = record.pinning(use, isTagPage: isTagPage(place), isPinned)
-        if record.state == .tagged, use == .untagged { pinnedLent += isPinned ? 1 : -1 }
+        if entry.isPinned { countPin(place, use, true) }
     }
 
     /// Brings an untagged page to a Data Page of a tagged block, where it may then be tagged.

@@ -54,6 +54,7 @@ public struct PageAllocator: ~Copyable, Sendable {
     var marked: [BlockIndex] = []
     var reserves = ReservePair()
     var promises = Promises()
+    var pinnedBlocks: PinnedBlocks
 
     /// All memory is free Tag Blocks. Takes address space for the tables, and memory as blocks are first used.
     public init(_ layout: BlockLayout) throws(AllocatorError) {
@@ -64,6 +65,7 @@ public struct PageAllocator: ~Copyable, Sendable {
         self.lists = lists
         self.layout = layout
         freeBlocks = layout.blocks
+        pinnedBlocks = PinnedBlocks(layout.geometry)
         setUpSpecialBlocks()
     }
 
@@ -80,10 +82,10 @@ public struct PageAllocator: ~Copyable, Sendable {
     public mutating func allocate(
         _ use: PageUse, for owner: PageOwner, with mover: inout (some PageMover & ~Copyable)
     ) throws(AllocationError) -> PageFrame {
-        if !promises.isEmpty, !leavesPromises(use) {
+        if !promises.isEmpty, let refusal = refusal(use) {
             counters.failures += 1
             if use == .tagged { counters.reserveFailures += 1 }
-            throw .noMemory(use)
+            throw refusal
         }
         return try allocateUnchecked(use, for: owner, with: &mover)
     }
