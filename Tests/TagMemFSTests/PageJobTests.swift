@@ -65,7 +65,7 @@ import Testing
         object.isAtomic = true
         fixture.directory.withPages { pages in
             var mover = CoherentMover(fixture.directory)
-            pages.allocator.setReserveWatermark(.untagged, to: 2, with: &mover)
+            pages.allocator.setReserveWatermark(.untagged, to: 2)
             try? pages.allocator.refillReserve(with: &mover)
         }
         let other = try fixture.make(.untagged, pages: 31)

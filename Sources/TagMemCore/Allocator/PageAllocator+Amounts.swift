@@ -37,7 +37,8 @@ extension PageAllocator {
     }
 
     /// How many more pages can be had that are not promised, with every migration that helps, pinned pages staying where
-    /// they are. A few more than one gets where tagged blocks lend pinned pages, see `Documentation/ALLOCATOR.md`.
+    /// they are. More than one gets only where tagged blocks lend pinned pages and hardly any page is free, see
+    /// Documentation/ALLOCATOR.md. Constant time, and a step for each number of pinned pages that a block lends.
     public func available(_ use: PageUse) -> Int { use == .tagged ? availableTagged : availableUntagged }
 
     /// How many more untagged pages can be had that are not promised, with every migration that helps.

@@ -47,6 +47,7 @@ extension PageAllocator {
         let record = table[block]
         let name = "block \(block.rawValue)"
         var counted = BlockRecord()
+        var hasPinnedPages = false
         for position in 0..<geometry.pages {
             let place = Place(block, position)
             let entry = table[place]
@@ -58,6 +59,7 @@ extension PageAllocator {
             try require(use == .untagged || !isTagPage(place), "\(name): tag storage is tagged")
             counted = counted.occupying(use, isTagPage: isTagPage(place))
             if entry.isPinned { counted = counted.pinning(use, isTagPage: isTagPage(place), true) }
+            if entry.isPinned, entry.owner.isOutside || !isTagPage(place) { hasPinnedPages = true }
             if entry.owner.reserve != nil { sum.reserved += 1 }
         }
         try require(
@@ -67,6 +69,8 @@ extension PageAllocator {
             (record.pinnedTagged, record.pinnedData, record.pinnedTag)
                 == (counted.pinnedTagged, counted.pinnedData, counted.pinnedTag),
             "\(name): its pins are wrong")
+        try require(
+            lists.hasPinnedPages(block) == hasPinnedPages, "\(name): is not known for its pinned pages")
         try require(record.state == record.settledState, "\(name): \(record.state) with \(record.used) used")
         try require(record.marks.subtracting(.refused).isEmpty, "\(name): a mark is left")
         try require(record.list == levels.list(for: record), "\(name): in the wrong list")
@@ -103,7 +107,7 @@ extension PageAllocator {
     /// Every list holds the blocks that say so, and no others.
     private func checkLists(listed: Int) throws(InvariantViolation) {
         var found = 0
-        for raw in 0..<BlockLists.count {
+        for raw in 0..<BlockLists.count where raw != BlockLists.pinnedSet {
             let list = BlockLists.ID(rawValue: UInt8(raw))
             var stray: BlockIndex?
             _ = lists.first(list) { block in
@@ -118,14 +122,15 @@ extension PageAllocator {
 
     private func checkReserves(pages: Int) throws(InvariantViolation) {
         for use in PageUse.allCases {
-            for (slot, frame) in reserves[use].enumerated() {
-                let entry = table[Place(frame, geometry)]
+            try reserves[use].checkInvariants()
+            for slot in 0..<reserves.count(use) {
+                let entry = reserves[use].frame(at: slot).map { table[Place($0, geometry)] } ?? .free
                 try require(
                     entry.use == use && entry.owner == PageOwner(reserve: use, slot: slot),
                     "slot \(slot) of the \(use) reserve has somebody else's page")
             }
         }
         try require(
-            pages == reserves[.untagged].count + reserves[.tagged].count, "a reserved page is in no slot")
+            pages == reserves.count(.untagged) + reserves.count(.tagged), "a reserved page is in no slot")
     }
 }

@@ -20,7 +20,7 @@ extension PageAllocator {
             if use == .tagged {
                 if let place = placeOfLentPage(&mover) ?? placeOfConvertedBlock(&mover) { return place }
             }
-        } while emptyBlock(&mover)
+        } while emptyBlock(&mover) || replaceLendingBlock(for: use, &mover)
         if use == .tagged, !mover.hasGivenUp { counters.reserveFailures += 1 }
         return nil
     }
@@ -47,7 +47,7 @@ extension PageAllocator {
     private mutating func placeOfConvertedBlock(_ mover: inout (some PageMover & ~Copyable)) -> Place? {
         // The g Tag Pages and one Data Page must be free in the end, wherever the free pages are now.
         guard freePages > geometry.tagPages else { return nil }
-        while !mover.hasGivenUp, let block = convertible() {
+        while !mover.hasGivenUp, let block = convertible(lendingBelow: geometry.dataPages) {
             if convert(block, &mover),
                 let place = freeDataPlace(in: block) ?? clearDataPage(of: block, &mover)
             {
@@ -59,20 +59,31 @@ extension PageAllocator {
         return nil
     }
 
-    /// An untagged block to convert: one that would lend pinned pages, and has the less room for tagged ones, only if there
-    /// is no other.
-    private func convertible() -> BlockIndex? {
-        guard pinnedBlocks.lending > 0 else { return convertible(lendingPinned: true) }
-        return convertible(lendingPinned: false) ?? convertible(lendingPinned: true)
+    /// An untagged block to convert that would lend fewer than `limit` pinned pages: as few as can be, as they leave the
+    /// less room for tagged ones.
+    func convertible(lendingBelow limit: Int) -> BlockIndex? {
+        if let block = convertible() { return block }
+        guard limit > 1, pinnedBlocks.lending > 0 else { return nil }
+        var best: (block: BlockIndex, record: BlockRecord)?
+        var next = lists.nextWithPinnedPages(from: 0)
+        while let block = next {
+            let record = table[block]
+            if record.state == .untagged, record.pinnedTag == 0, record.pinnedData < limit,
+                !record.marks.contains(.tried), record.pinnedData < best?.record.pinnedData ?? .max
+            {
+                best = (block, record)
+            }
+            next = lists.nextWithPinnedPages(from: block.offset + 1)
+        }
+        return best?.block
     }
 
-    /// An untagged block with many free pages: of a few of those, the one with the fewest pages in the way.
-    private func convertible(lendingPinned: Bool) -> BlockIndex? {
+    /// An untagged block with many free pages and none pinned: of a few of those, the one with the fewest in the way.
+    private func convertible() -> BlockIndex? {
         var best: (block: BlockIndex, usedTag: Int)?
         var left = 8
         func accepts(_ record: BlockRecord) -> Bool {
-            record.state == .untagged && record.pinnedTag == 0 && !record.marks.contains(.tried)
-                && record.pinnedData < (lendingPinned ? geometry.dataPages : 1)
+            record.state == .untagged && !record.hasPins && !record.marks.contains(.tried)
         }
         _ = firstBlock(.untagged, sparsestFirst: true) { block, record in
             guard accepts(record) else { return false }

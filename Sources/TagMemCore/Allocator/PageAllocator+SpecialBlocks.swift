@@ -53,6 +53,10 @@ extension PageAllocator {
         countPin(place, .untagged, true)
         pinnedPages += 1
         absentPages += 1
-        if isTagPage(place) { absentTagPages += 1 }
+        if isTagPage(place) {
+            absentTagPages += 1
+        } else {
+            lists.setHasPinnedPages(place.block, true)
+        }
     }
 }

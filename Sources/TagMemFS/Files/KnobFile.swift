@@ -61,7 +61,8 @@ final class KnobFile: ControlFile, @unchecked Sendable {
         guard let pages = Int(word), (0...limit).contains(pages) else { return reply.error(.invalid) }
         directory.update { state in
             var mover = CoherentMover(directory)
-            directory.pages.allocator.setReserveWatermark(use, to: pages, with: &mover)
+            directory.pages.allocator.setReserveWatermark(use, to: pages)
+            directory.pages.allocator.releaseReserve(with: &mover)
             directory.pages.refillFailed = -1
             state.releases += 1
             state.needsReview = true

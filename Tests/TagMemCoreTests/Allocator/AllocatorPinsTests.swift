@@ -27,7 +27,7 @@ import Testing
         ])
     func random(_ shape: Shape) throws {
         try withSeed { generator in
-            for _ in 0..<600 {
+            for _ in 0..<250 {
                 // Some cells often, others seldom.
                 let cells = (0..<8).map { _ in Cell.allCases.randomElement(using: &generator) ?? .free }
                 let state = (0..<shape.blocks).map { _ in Self.block(shape, cells, &generator) }
@@ -54,13 +54,14 @@ import Testing
         var harness = try AllocatorHarness.make(state, dataPages: shape.dataPages, tagPages: shape.tagPages)
         let available = harness.allocator.available(use)
         try #require(available == Self.most(use, state, shape), "\(use) in \(state)")
-        let isExact = harness.allocator.pinnedBlocks.lending == 0
-        // What is promised is what one gets, where no block lends pinned pages; and otherwise hardly ever less.
+        // That much one gets, unless no page is free to turn another block tagged.
         var had = 0
         while harness.attempt(use) == nil { had += 1 }
         try harness.verify("\(state)")
+        let isStuck =
+            harness.allocator.pinnedBlocks.lending > 0 && harness.allocator.freePages < shape.tagPages
         try #require(
-            isExact ? had == available : had <= available, "\(had) \(use), not \(available), in \(state)")
+            isStuck ? had <= available : had == available, "\(had) \(use), not \(available), in \(state)")
         try #require(harness.allocator.available(use) == available - had, "\(state)")
     }
 

@@ -104,7 +104,7 @@ import Testing
     func life(_ reserve: Int, _ blocks: Int) throws {
         try withSeed { generator in
             var harness = try AllocatorHarness(blocks: blocks, dataPages: 6, tagPages: 2)
-            harness.allocator.setReserveWatermark(.tagged, to: reserve, with: &harness.memory)
+            harness.allocator.setReserveWatermark(.tagged, to: reserve)
             for step in 0..<1500 {
                 let kind = Self.kinds.randomElement(using: &generator) ?? nil
                 switch Int.random(in: 0..<10, using: &generator) {

@@ -79,9 +79,8 @@ final class ObjectKernel: @unchecked Sendable {
         for kind in Self.kinds { directory.countWriter(of: kind, physical, change: 1) }
         if shape.reserve {
             directory.withPages { pages in
-                var mover = CoherentMover(directory)
-                pages.allocator.setReserveWatermark(.tagged, to: 2, with: &mover)
-                pages.allocator.setReserveWatermark(.untagged, to: 2, with: &mover)
+                pages.allocator.setReserveWatermark(.tagged, to: 2)
+                pages.allocator.setReserveWatermark(.untagged, to: 2)
             }
         }
     }
