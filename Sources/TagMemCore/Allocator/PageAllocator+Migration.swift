@@ -6,13 +6,17 @@ extension PageAllocator {
     mutating func placeByMigration(
         _ use: PageUse, _ mover: inout (some PageMover & ~Copyable)
     ) throws(AllocationError) -> Place? {
-        let isPossible = isPossible(
-            untagged: untaggedPages + (use == .untagged ? 1 : 0),
-            tagged: taggedPages + (use == .tagged ? 1 : 0))
-        guard isPossible else {
+        let untagged = untaggedPages + (use == .untagged ? 1 : 0)
+        let tagged = taggedPages + (use == .tagged ? 1 : 0)
+        guard isPossible(untagged: untagged, tagged: tagged) else {
             counters.failures += 1
             if use == .tagged { counters.reserveFailures += 1 }
             throw .noMemory(use)
+        }
+        // Pins in the way are not searched for a way around that there is not.
+        guard isPossibleAroundPins(untagged: untagged, tagged: tagged) else {
+            if use == .tagged { counters.reserveFailures += 1 }
+            return nil
         }
         defer { clearMarks() }
         repeat {

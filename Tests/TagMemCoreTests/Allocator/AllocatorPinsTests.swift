@@ -54,9 +54,14 @@ import Testing
         var harness = try AllocatorHarness.make(state, dataPages: shape.dataPages, tagPages: shape.tagPages)
         let available = harness.allocator.available(use)
         try #require(available == Self.most(use, state, shape), "\(use) in \(state)")
-        // That much one gets, unless no page is free to turn another block tagged.
+        // That much one gets, unless no page is free to turn another block tagged. What cannot be had moves nothing.
         var had = 0
-        while harness.attempt(use) == nil { had += 1 }
+        var moves = harness.memory.moves
+        while harness.attempt(use) == nil {
+            had += 1
+            moves = harness.memory.moves
+        }
+        if had == available { try #require(harness.memory.moves == moves, "\(state)") }
         try harness.verify("\(state)")
         let isStuck =
             harness.allocator.pinnedBlocks.lending > 0 && harness.allocator.freePages < shape.tagPages
