@@ -100,6 +100,78 @@ import Testing
         try harness.verify()
     }
 
+    @Test(
+        "memory that is not whole Tag Blocks is promised to the last page",
+        arguments: SpecialBlocksTests.machines)
+    func special(_ machine: SpecialBlocksTests.Machine) throws {
+        for use in PageUse.allCases {
+            let map = try machine.map()
+            var allocator = try PageAllocator(BlockLayout(map: map))
+            var mover = DRAMPageMover(dram: try DRAM(map: map), layout: allocator.layout)
+            let most = use == .tagged ? machine.mostTagged : machine.pages
+            let isMore = allocator.promise(use, pages: most + 1)
+            let isAll = allocator.promise(use, pages: most)
+            #expect(!isMore && isAll)
+            // What is left beside them goes to others, who get nothing of it.
+            var index: UInt32 = 0
+            func owner() -> PageOwner {
+                index += 1
+                return PageOwner(object: 1, index: index)
+            }
+            for other in PageUse.allCases {
+                while (try? allocator.allocate(other, for: owner(), with: &mover)) != nil {}
+                #expect(throws: AllocationError.reserveEmpty(other)) {
+                    try allocator.allocateAtomic(other, for: owner(), with: &mover)
+                }
+            }
+            for _ in 0..<most { _ = try allocator.allocatePromised(use, for: owner(), with: &mover) }
+            try allocator.checkInvariants()
+            #expect(allocator.promisedPages(use) == 0 && allocator.available(use) == 0)
+        }
+    }
+
+    @Test("with pins and refusals a promise fails only because of them, and stands", arguments: [2, 6])
+    func pinsAndRefusals(_ blocks: Int) throws {
+        try withSeed { generator in
+            var harness = try AllocatorHarness(blocks: blocks, dataPages: 4, tagPages: 1)
+            var seeded = SeededGenerator(seed: generator.next())
+            harness.memory.refusals = { seeded.oneIn(6) }
+            for step in 0..<1200 {
+                let owner = harness.pages.keys.sorted { $0.index < $1.index }.randomElement(using: &generator)
+                let kind = Self.kinds.randomElement(using: &generator) ?? nil
+                switch Int.random(in: 0..<8, using: &generator) {
+                case 0:
+                    let pages = Int.random(in: 1...4, using: &generator)
+                    let isPromised = kind.map { harness.allocator.promise($0, pages: pages) }
+                    if isPromised == true { try #require(harness.promised(kind) >= pages) }
+                case 1...3:
+                    guard let kind, harness.promised(kind) > 0 else { continue }
+                    let before = harness.promised(kind)
+                    do {
+                        try harness.allocatePromised(kind)
+                        try #require(harness.promised(kind) == before - 1)
+                    } catch let error as AllocationError {
+                        try #require(error == .immovable(kind) && harness.promised(kind) == before)
+                    }
+                case 4:
+                    if let owner { try harness.setPinned(owner, harness.pages[owner]?.isPinned == false) }
+                case 5: _ = harness.attempt(kind ?? .untagged, atomic: generator.oneIn(3))
+                default:
+                    guard let owner, harness.pages[owner]?.isPinned == false else { continue }
+                    try harness.free(owner)
+                }
+                try harness.verify("step \(step)")
+            }
+            // With nothing in the way any more all that was promised is there.
+            harness.memory.refusals = nil
+            for (owner, page) in harness.pages where page.isPinned { try harness.setPinned(owner, false) }
+            for use in PageUse.allCases {
+                while harness.promised(use) > 0 { try harness.keepPromise(use) }
+            }
+            try harness.verify()
+        }
+    }
+
     @Test("long lives with promises, frees, changes of use and a reserve", arguments: [0, 3], [1, 3, 9])
     func life(_ reserve: Int, _ blocks: Int) throws {
         try withSeed { generator in
