@@ -19,6 +19,9 @@ struct BlockLists: ~Copyable, @unchecked Sendable {
     enum Kind: UInt8 { case other, untagged, room, lent }
 
     static let count = BlockTree.sets
+    /// Beside the lists, in the place of one that there is not: the set of blocks with pinned pages. Tag Pages that are
+    /// not there do not count, Data Pages do.
+    static let pinnedSet = 2
     static let levels = 8
 
     /// A list: kind * 8 + level.
@@ -114,6 +117,21 @@ struct BlockLists: ~Copyable, @unchecked Sendable {
             index = found + 1
         }
         return nil
+    }
+
+    func setHasPinnedPages(_ block: BlockIndex, _ hasPins: Bool) {
+        if hasPins {
+            tree.insert(block.offset, into: Self.pinnedSet)
+        } else {
+            tree.remove(block.offset, from: Self.pinnedSet)
+        }
+    }
+
+    func hasPinnedPages(_ block: BlockIndex) -> Bool { tree.contains(block.offset, in: Self.pinnedSet) }
+
+    /// The first block with pinned pages, from `block` on.
+    func nextWithPinnedPages(from block: Int) -> BlockIndex? {
+        tree.next(in: Self.pinnedSet, from: block).map { BlockIndex(UInt32($0)) }
     }
 
     @inline(__always)

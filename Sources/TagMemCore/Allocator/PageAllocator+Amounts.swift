@@ -36,20 +36,31 @@ extension PageAllocator {
         geometry.pages * layout.blocks - untaggedPages - taggedPages - geometry.tagPages * taggedBlocks
     }
 
-    /// How many more untagged pages can be had, with every migration that helps.
+    /// How many more pages can be had that are not promised, with every migration that helps, pinned pages staying where
+    /// they are. More than one gets only where tagged blocks lend pinned pages and hardly any page is free, see
+    /// Documentation/ALLOCATOR.md. Constant time, and a step for each number of pinned pages that a block lends.
+    public func available(_ use: PageUse) -> Int { use == .tagged ? availableTagged : availableUntagged }
+
+    /// How many more untagged pages can be had that are not promised, with every migration that helps.
     public var availableUntagged: Int {
-        geometry.pages * layout.blocks - untaggedPages - taggedPages
-            - geometry.tagPages * blocksNeeded(tagged: taggedPages)
+        let most = geometry.pages * layout.blocks
+        let (untagged, tagged) = (committedUntagged, committedTagged)
+        let anywhere = most - untagged - tagged - geometry.tagPages * blocksNeeded(tagged: tagged)
+        let pages = (untagged: untaggedPages + promises.untagged, tagged: taggedPages + promises.tagged)
+        guard let blocks = blocksNeeded(aroundPinsTagged: pages.tagged) else { return 0 }
+        return max(0, min(anywhere, most - pages.untagged - pages.tagged - geometry.tagPages * blocks))
     }
 
-    /// How many more tagged pages can be had, with every migration that helps.
+    /// How many more tagged pages can be had that are not promised, with every migration that helps.
     public var availableTagged: Int {
-        let left = geometry.pages * layout.blocks - untaggedPages
+        let left = geometry.pages * layout.blocks - committedUntagged
         let hidden = geometry.dataPages * fixedBlocks
-        let anywhere = geometry.mostTagged(untagged: untaggedPages, blocks: layout.blocks)
+        let anywhere = geometry.mostTagged(untagged: committedUntagged, blocks: layout.blocks)
         // As long as hidden tags suffice, no Tag Page is needed, and none is saved.
-        let most = anywhere > hidden ? anywhere : min(hidden, left - geometry.tagPages * fixedBlocks)
-        return max(0, min(most, geometry.dataPages * layout.taggableBlocks) - taggedPages)
+        var most = anywhere > hidden ? anywhere : min(hidden, left - geometry.tagPages * fixedBlocks)
+        most = min(most, geometry.dataPages * layout.taggableBlocks) - committedTagged
+        let aroundPins = mostTaggedAroundPins(untagged: untaggedPages + promises.untagged)
+        return max(0, min(most, aroundPins - taggedPages - promises.tagged))
     }
 
     /// Blocks in tagged use that `tagged` pages need at least.

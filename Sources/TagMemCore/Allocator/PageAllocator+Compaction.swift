@@ -1,9 +1,13 @@
 /// Compaction: as few tagged blocks as the tagged pages need, a few pages at a time.
 extension PageAllocator {
-    /// Whether compaction has nothing to do: the tagged blocks are ceil(t / d), or as few as pinned pages and refused
-    /// moves allowed when it last tried.
-    public var isCompact: Bool {
-        isStalled || taggedBlocks == blocksNeeded(tagged: taggedPages)
+    /// Whether compaction has nothing to do: the tagged blocks are ceil(t / d), or as few as can be around pinned pages,
+    /// or as few as refused moves allowed when it last tried. Constant time.
+    public var isCompact: Bool { isStalled || hasFewestTaggedBlocks }
+
+    /// Whether no arrangement of the pages around pinned ones has fewer tagged blocks.
+    var hasFewestTaggedBlocks: Bool {
+        taggedBlocks == blocksNeeded(tagged: taggedPages)
+            || taggedBlocks == blocksNeeded(aroundPinsTagged: taggedPages)
     }
 
     /// Empties sparse tagged blocks into fuller ones, with at most `budget` pages moved or exchanged.

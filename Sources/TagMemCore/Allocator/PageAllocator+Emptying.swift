@@ -16,7 +16,9 @@ extension PageAllocator {
 
     /// The sparsest tagged block that can be emptied into the others; nil if the tagged blocks are as few as can be.
     func emptiable(except marks: BlockRecord.Marks) -> BlockIndex? {
-        guard slack > 0, slack >= geometry.dataPages || pinnedLent > 0 else { return nil }
+        guard slack > 0, slack >= geometry.dataPages || pinnedLent > 0, !hasFewestTaggedBlocks else {
+            return nil
+        }
         let room = firstBlock(.room, sparsestFirst: true) { canEmpty($1, except: marks) }
         let lent = firstBlock(.lent, sparsestFirst: true) { canEmpty($1, except: marks) }
         guard let room, let lent else {

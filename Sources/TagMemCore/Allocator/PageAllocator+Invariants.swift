@@ -7,7 +7,7 @@ public struct InvariantViolation: Error, Equatable, CustomStringConvertible {
 extension PageAllocator {
     /// Checks every invariant of the allocator. Linear in the blocks that were ever used; for tests.
     public func checkInvariants() throws(InvariantViolation) {
-        var sum = Sums()
+        var sum = Sums(pinnedBlocks: PinnedBlocks(geometry))
         for index in 0..<freshBlock { try check(BlockIndex(UInt32(index)), &sum) }
         sum.freeBlocks += layout.blocks - freshBlock
         sum.free += geometry.pages * (layout.blocks - freshBlock)
@@ -20,7 +20,12 @@ extension PageAllocator {
         try require(sum.pinned == pinnedPages, "pinned pages: \(sum.pinned), not \(pinnedPages)")
         try require(sum.pinnedLent == pinnedLent, "pinned lent pages: \(sum.pinnedLent), not \(pinnedLent)")
         try require(freePages >= 0 && sum.free == freePages, "free pages: \(sum.free), not \(freePages)")
+        try require(
+            sum.pinnedBlocks == pinnedBlocks, "blocks with pins: \(sum.pinnedBlocks), not \(pinnedBlocks)")
         try require(marked.isEmpty, "marks are left")
+        try require(
+            promises.isEmpty || isPossible(untagged: committedUntagged, tagged: committedTagged),
+            "more is promised than there is")
         try checkCounters()
         try checkLists(listed: sum.listed)
         try checkReserves(pages: sum.reserved)
@@ -29,6 +34,7 @@ extension PageAllocator {
     private struct Sums {
         var untagged = 0, tagged = 0, usedTag = 0, free = 0, pinned = 0, pinnedLent = 0, reserved = 0
         var taggedBlocks = 0, freeBlocks = 0, listed = 0
+        var pinnedBlocks: PinnedBlocks
     }
 
     private func require(
@@ -41,6 +47,7 @@ extension PageAllocator {
         let record = table[block]
         let name = "block \(block.rawValue)"
         var counted = BlockRecord()
+        var hasPinnedPages = false
         for position in 0..<geometry.pages {
             let place = Place(block, position)
             let entry = table[place]
@@ -52,6 +59,7 @@ extension PageAllocator {
             try require(use == .untagged || !isTagPage(place), "\(name): tag storage is tagged")
             counted = counted.occupying(use, isTagPage: isTagPage(place))
             if entry.isPinned { counted = counted.pinning(use, isTagPage: isTagPage(place), true) }
+            if entry.isPinned, entry.owner.isOutside || !isTagPage(place) { hasPinnedPages = true }
             if entry.owner.reserve != nil { sum.reserved += 1 }
         }
         try require(
@@ -61,6 +69,8 @@ extension PageAllocator {
             (record.pinnedTagged, record.pinnedData, record.pinnedTag)
                 == (counted.pinnedTagged, counted.pinnedData, counted.pinnedTag),
             "\(name): its pins are wrong")
+        try require(
+            lists.hasPinnedPages(block) == hasPinnedPages, "\(name): is not known for its pinned pages")
         try require(record.state == record.settledState, "\(name): \(record.state) with \(record.used) used")
         try require(record.marks.subtracting(.refused).isEmpty, "\(name): a mark is left")
         try require(record.list == levels.list(for: record), "\(name): in the wrong list")
@@ -78,6 +88,7 @@ extension PageAllocator {
         sum.usedTag += record.usedTag
         sum.free += geometry.pages - record.used - (record.state == .tagged ? geometry.tagPages : 0)
         sum.pinned += record.pinnedTagged + record.pinnedData + record.pinnedTag
+        sum.pinnedBlocks.change(from: BlockRecord(), to: record)
         if record.list != .none { sum.listed += 1 }
     }
 
@@ -96,7 +107,7 @@ extension PageAllocator {
     /// Every list holds the blocks that say so, and no others.
     private func checkLists(listed: Int) throws(InvariantViolation) {
         var found = 0
-        for raw in 0..<BlockLists.count {
+        for raw in 0..<BlockLists.count where raw != BlockLists.pinnedSet {
             let list = BlockLists.ID(rawValue: UInt8(raw))
             var stray: BlockIndex?
             _ = lists.first(list) { block in
@@ -111,14 +122,15 @@ extension PageAllocator {
 
     private func checkReserves(pages: Int) throws(InvariantViolation) {
         for use in PageUse.allCases {
-            for (slot, frame) in reserves[use].enumerated() {
-                let entry = table[Place(frame, geometry)]
+            try reserves[use].checkInvariants()
+            for slot in 0..<reserves.count(use) {
+                let entry = reserves[use].frame(at: slot).map { table[Place($0, geometry)] } ?? .free
                 try require(
                     entry.use == use && entry.owner == PageOwner(reserve: use, slot: slot),
                     "slot \(slot) of the \(use) reserve has somebody else's page")
             }
         }
         try require(
-            pages == reserves[.untagged].count + reserves[.tagged].count, "a reserved page is in no slot")
+            pages == reserves.count(.untagged) + reserves.count(.tagged), "a reserved page is in no slot")
     }
 }

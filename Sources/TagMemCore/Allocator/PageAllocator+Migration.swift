@@ -6,13 +6,17 @@ extension PageAllocator {
     mutating func placeByMigration(
         _ use: PageUse, _ mover: inout (some PageMover & ~Copyable)
     ) throws(AllocationError) -> Place? {
-        let isPossible = isPossible(
-            untagged: untaggedPages + (use == .untagged ? 1 : 0),
-            tagged: taggedPages + (use == .tagged ? 1 : 0))
-        guard isPossible else {
+        let untagged = untaggedPages + (use == .untagged ? 1 : 0)
+        let tagged = taggedPages + (use == .tagged ? 1 : 0)
+        guard isPossible(untagged: untagged, tagged: tagged) else {
             counters.failures += 1
             if use == .tagged { counters.reserveFailures += 1 }
             throw .noMemory(use)
+        }
+        // Pins in the way are not searched for a way around that there is not.
+        guard isPossibleAroundPins(untagged: untagged, tagged: tagged) else {
+            if use == .tagged { counters.reserveFailures += 1 }
+            return nil
         }
         defer { clearMarks() }
         repeat {
@@ -20,7 +24,7 @@ extension PageAllocator {
             if use == .tagged {
                 if let place = placeOfLentPage(&mover) ?? placeOfConvertedBlock(&mover) { return place }
             }
-        } while emptyBlock(&mover)
+        } while emptyBlock(&mover) || replaceLendingBlock(for: use, &mover)
         if use == .tagged, !mover.hasGivenUp { counters.reserveFailures += 1 }
         return nil
     }
@@ -47,7 +51,7 @@ extension PageAllocator {
     private mutating func placeOfConvertedBlock(_ mover: inout (some PageMover & ~Copyable)) -> Place? {
         // The g Tag Pages and one Data Page must be free in the end, wherever the free pages are now.
         guard freePages > geometry.tagPages else { return nil }
-        while !mover.hasGivenUp, let block = convertible() {
+        while !mover.hasGivenUp, let block = convertible(lendingBelow: geometry.dataPages) {
             if convert(block, &mover),
                 let place = freeDataPlace(in: block) ?? clearDataPage(of: block, &mover)
             {
@@ -59,13 +63,31 @@ extension PageAllocator {
         return nil
     }
 
-    /// An untagged block with many free pages: of a few of those, the one with the fewest pages in the way.
+    /// An untagged block to convert that would lend fewer than `limit` pinned pages: as few as can be, as they leave the
+    /// less room for tagged ones.
+    func convertible(lendingBelow limit: Int) -> BlockIndex? {
+        if let block = convertible() { return block }
+        guard limit > 1, pinnedBlocks.lending > 0 else { return nil }
+        var best: (block: BlockIndex, record: BlockRecord)?
+        var next = lists.nextWithPinnedPages(from: 0)
+        while let block = next {
+            let record = table[block]
+            if record.state == .untagged, record.pinnedTag == 0, record.pinnedData < limit,
+                !record.marks.contains(.tried), record.pinnedData < best?.record.pinnedData ?? .max
+            {
+                best = (block, record)
+            }
+            next = lists.nextWithPinnedPages(from: block.offset + 1)
+        }
+        return best?.block
+    }
+
+    /// An untagged block with many free pages and none pinned: of a few of those, the one with the fewest in the way.
     private func convertible() -> BlockIndex? {
         var best: (block: BlockIndex, usedTag: Int)?
         var left = 8
         func accepts(_ record: BlockRecord) -> Bool {
-            record.state == .untagged && record.pinnedTag == 0 && !record.marks.contains(.tried)
-                && record.pinnedData < geometry.dataPages
+            record.state == .untagged && !record.hasPins && !record.marks.contains(.tried)
         }
         _ = firstBlock(.untagged, sparsestFirst: true) { block, record in
             guard accepts(record) else { return false }

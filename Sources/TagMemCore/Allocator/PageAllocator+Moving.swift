@@ -56,7 +56,7 @@ extension PageAllocator {
     ) {
         let frame = PageFrame(place, geometry)
         if let use = owner.reserve {
-            reserves[use][Int(owner.index)] = frame
+            reserves.relocate(use, slot: Int(owner.index), to: frame)
         } else {
             mover.relocated(owner, to: frame)
         }

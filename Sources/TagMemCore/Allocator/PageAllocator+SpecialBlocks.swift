@@ -25,13 +25,15 @@ extension PageAllocator {
         case .ordinary:
             for position in geometry.dataPages..<geometry.pages { takeAway(Place(block, position)) }
         case .hiddenTags:
-            var record = table[block]
+            let old = table[block]
+            var record = old
             record.isFixed = true
             record.state = .tagged
             record.tagPageUse = .tags
             freeBlocks -= 1
             taggedBlocks += 1
             fixedBlocks += 1
+            pinnedBlocks.change(from: old, to: record)
             relist(block, record)
         case .shared:
             relist(block, table[block])
@@ -48,11 +50,13 @@ extension PageAllocator {
         }
         let entry = PageEntry(.untagged, .absent).pinned(true)
         occupy(place, entry)
-        record = table[place.block].pinning(.untagged, isTagPage: isTagPage(place), true)
-        table[place.block] = record
+        countPin(place, .untagged, true)
         pinnedPages += 1
         absentPages += 1
-        if isTagPage(place) { absentTagPages += 1 }
-        if record.state == .tagged { pinnedLent += 1 }
+        if isTagPage(place) {
+            absentTagPages += 1
+        } else {
+            lists.setHasPinnedPages(place.block, true)
+        }
     }
 }

@@ -3,8 +3,8 @@ extension PageAllocator {
     /// Changes what a page in use is for. Contents stay; tags start at 0 or are dropped. The page may move, in which
     /// case its owner is told as of any move.
     ///
-    /// As complete as `allocate`: fails only if no arrangement of the pages allows it, or pages that cannot move, this
-    /// one included, are in the way. To untagged use it never fails.
+    /// As complete as `allocate`: fails only if no arrangement of the pages, and of those that are promised, allows it, or
+    /// pages that cannot move, this one included, are in the way. To untagged use it never fails.
     ///
     /// - Parameter inPlace: Rather turn the whole block to tagged use than move the page to a tagged block, where that
     ///   takes no more moves: for many pages of one block, all of which are to be tagged.
@@ -17,18 +17,24 @@ extension PageAllocator {
         let place = Place(frame, geometry)
         guard let current = table[place].use else { preconditionFailure("a free page has no use") }
         if current == use { return frame }
-        isStalled = false
         if use == .untagged {
+            isStalled = false
             flip(place, to: .untagged)
             settle(place.block, &mover)
             return frame
         }
-        guard
-            isPossible(untagged: untaggedPages - 1, tagged: taggedPages + 1)
-        else {
+        guard isPossible(untagged: committedUntagged - 1, tagged: committedTagged + 1) else {
             counters.failures += 1
             throw .noMemory(.tagged)
         }
+        return try turnTagged(place, inPlace: inPlace, &mover)
+    }
+
+    /// Turns an untagged page tagged, promised or not. The state that this leads to is possible.
+    mutating func turnTagged(
+        _ place: Place, inPlace: Bool, _ mover: inout (some PageMover & ~Copyable)
+    ) throws(AllocationError) -> PageFrame {
+        isStalled = false
         defer { clearMarks() }
         guard let target = placeForTagging(place, inPlace, &mover) else {
             if mover.hasGivenUp { throw .mustWait(.tagged) }
@@ -44,16 +50,9 @@ extension PageAllocator {
     private mutating func flip(_ place: Place, to use: PageUse) {
         let entry = table[place]
         vacate(place)
-        if entry.isPinned { repin(place, entry, false) }
+        if entry.isPinned, let old = entry.use { countPin(place, old, false) }
         occupy(place, entry.used(for: use))
-        if entry.isPinned { repin(place, entry.used(for: use), true) }
-    }
-
-    private mutating func repin(_ place: Place, _ entry: PageEntry, _ isPinned: Bool) {
-        guard let use = entry.use else { return }
-        let record = table[place.block]
-        table[place.block] = record.pinning(use, isTagPage: isTagPage(place), isPinned)
-        if record.state == .tagged, use == .untagged { pinnedLent += isPinned ? 1 : -1 }
+        if entry.isPinned { countPin(place, use, true) }
     }
 
     /// Brings an untagged page to a Data Page of a tagged block, where it may then be tagged.

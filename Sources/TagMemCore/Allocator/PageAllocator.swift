@@ -53,6 +53,8 @@ public struct PageAllocator: ~Copyable, Sendable {
     /// Blocks with marks of the operation that is under way.
     var marked: [BlockIndex] = []
     var reserves = ReservePair()
+    var promises = Promises()
+    var pinnedBlocks: PinnedBlocks
 
     /// All memory is free Tag Blocks. Takes address space for the tables, and memory as blocks are first used.
     public init(_ layout: BlockLayout) throws(AllocatorError) {
@@ -63,6 +65,7 @@ public struct PageAllocator: ~Copyable, Sendable {
         self.lists = lists
         self.layout = layout
         freeBlocks = layout.blocks
+        pinnedBlocks = PinnedBlocks(layout.geometry)
         setUpSpecialBlocks()
     }
 
@@ -73,9 +76,23 @@ public struct PageAllocator: ~Copyable, Sendable {
     ///
     /// Constant time while a page is at hand; otherwise up to *d* exchanges of pages.
     ///
-    /// - Throws: `.noMemory` only if no arrangement of the pages in use leaves room; `.immovable` if one does, but
-    ///   pages that are pinned, or that the mover refused to move, are in the way; `.mustWait` if the mover gave up.
+    /// - Throws: `.noMemory` only if no arrangement of the pages in use, and of those that are promised, leaves room;
+    ///   `.immovable` if one does, but pages that are pinned, or that the mover refused to move, are in the way;
+    ///   `.mustWait` if the mover gave up.
     public mutating func allocate(
+        _ use: PageUse, for owner: PageOwner, with mover: inout (some PageMover & ~Copyable)
+    ) throws(AllocationError) -> PageFrame {
+        if !promises.isEmpty, let refusal = refusal(use) {
+            counters.failures += 1
+            if use == .tagged { counters.reserveFailures += 1 }
+            throw refusal
+        }
+        return try allocateUnchecked(use, for: owner, with: &mover)
+    }
+
+    /// Whether or not it is promised.
+    @inline(__always)
+    mutating func allocateUnchecked(
         _ use: PageUse, for owner: PageOwner, with mover: inout (some PageMover & ~Copyable)
     ) throws(AllocationError) -> PageFrame {
         if let frame = takeAtHand(use, owner) {

@@ -98,22 +98,3 @@ extension PageTable {
         }
     }
 }
-
-extension PageTable.Chunk {
-    /// The first wanted entry from `index` on. Full and empty chunks are not looked through.
-    func first(_ wanted: PageTable.Wanted, from index: Int) -> Int? {
-        switch wanted {
-        case .ready:
-            if ready == 0 { return nil }
-            if ready == Self.size { return index }
-            return entries[index...].firstIndex { $0 & Self.pendingBit == 0 }
-        case .hole:
-            if ready == 0 { return index }
-            if ready == Self.size { return nil }
-            return entries[index...].firstIndex { $0 & Self.pendingBit != 0 }
-        case .present:
-            if present == Self.size { return index }
-            return entries[index...].firstIndex { $0 != Self.absent }
-        }
-    }
-}

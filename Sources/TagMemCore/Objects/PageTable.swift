@@ -130,24 +130,3 @@ public struct PageTable: Sendable {
         return low
     }
 }
-
-extension PageTable {
-    /// The entries of 512 pages, one of which is there.
-    struct Chunk: Sendable {
-        static let shift = 9
-        static let size = 1 << shift
-        static let mask = size - 1
-        static let absent = UInt32.max
-        static let pendingBit: UInt32 = 1 << 31
-
-        let number: Int
-        /// Pages that are there, and those of them that are prepared.
-        var present: Int32 = 0
-        var ready: Int32 = 0
-        var entries = ContiguousArray(repeating: absent, count: size)
-
-        init(number: Int) { self.number = number }
-
-        var start: Int { number << Self.shift }
-    }
-}

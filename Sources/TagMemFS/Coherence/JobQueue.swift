@@ -72,6 +72,8 @@ final class JobTask {
     /// How many pages a step looks at, and how many it moves.
     static let pagesPerStep = 512
     static let movesPerStep = 32
+    /// Pages that a step gets for a reserve, each of which may be the first of its block.
+    static let refillsPerStep = 128
 }
 
 /// Jobs whose turn it is, and those that wait for pages to be released.

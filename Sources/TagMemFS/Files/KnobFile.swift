@@ -60,11 +60,8 @@ final class KnobFile: ControlFile, @unchecked Sendable {
         let limit = directory.withPages { $0.allocator.totalPages }
         guard let pages = Int(word), (0...limit).contains(pages) else { return reply.error(.invalid) }
         directory.update { state in
-            state.withMover { allocator, mover in
-                allocator.setReserveWatermark(use, to: pages, with: &mover)
-            }
+            state.pages.allocator.setReserveWatermark(use, to: pages)
             state.pages.refillFailed = -1
-            state.pagesWereReleased()
         }
         directory.start(RefillJob(), then: DeferredReply(reply) { $0.written(count) })
     }
@@ -119,7 +116,7 @@ final class KnobFile: ControlFile, @unchecked Sendable {
     }
 
     /// Pages that are looked at under one hold of the lock.
-    private static let pagesAtOnce = 1 << 14
+    private static let pagesAtOnce = 1 << 12
 
     private func forEachChunk(
         _ range: Range<Int>, _ body: (inout MemoryState, Range<Int>) throws(FileError) -> Void
@@ -135,31 +132,49 @@ final class KnobFile: ControlFile, @unchecked Sendable {
                 }
             }
             if let error { throw error }
+            directory.giveWay()
         }
     }
 
+    /// Frames of pinned pages that are looked at under one hold of the lock.
+    private static let pinnedAtOnce = 1 << 13
+
     private func listPinnedRanges() -> String {
+        var pinned: [ObjectID: [Int]] = [:]
+        var next: PageFrame?
+        repeat {
+            next = directory.look { state in
+                var found: [(owner: PageOwner, frame: PageFrame)] = []
+                let next = state.pages.allocator.forEachPinned(from: next, budget: Self.pinnedAtOnce) {
+                    frame, owner, _ in
+                    found.append((owner, frame))
+                }
+                for (owner, frame) in found {
+                    // Pages that an object has lost, and the kernel has still, are pinned too.
+                    guard let object = state.objects.id(inSlot: owner.object),
+                        state.objects[object].memory.pages[Int(owner.index)] == frame
+                    else { continue }
+                    pinned[object, default: []].append(Int(owner.index))
+                }
+                return next
+            }
+            directory.giveWay()
+        } while next != nil
+        return fileSystem.tree.all().map { entry in
+            ranges(of: pinned[entry.id] ?? [], ObjectTree.Entry.path(entry.use, entry.name))
+        }.joined()
+    }
+
+    private func ranges(of pages: [Int], _ path: String) -> String {
         let pageSize = Int(directory.layout.pageSize)
-        var text = ""
-        for entry in fileSystem.tree.all() {
-            guard directory.withPages({ $0.allocator.pinnedInUse }) > 0 else { break }
-            let object = entry.id
-            var start: Int?
-            let count = directory.withObject(object) { $0.memory.pages.count } ?? 0
-            for index in 0...count {
-                let isPinned = directory.look { state in
-                    state.objects[object].memory.pages[index].flatMap {
-                        state.pages.allocator.page(at: $0)?.isPinned
-                    } ?? false
-                }
-                if isPinned, start == nil { start = index }
-                if !isPinned, let first = start {
-                    start = nil
-                    let path = ObjectTree.Entry.path(entry.use, entry.name)
-                    text += "\(path) \(first * pageSize) \((index - first) * pageSize)\n"
-                }
+        var ranges: [Range<Int>] = []
+        for page in pages.sorted() {
+            if let last = ranges.last, last.upperBound == page {
+                ranges[ranges.count - 1] = last.lowerBound..<page + 1
+            } else {
+                ranges.append(page..<page + 1)
             }
         }
-        return text
+        return ranges.map { "\(path) \($0.lowerBound * pageSize) \($0.count * pageSize)\n" }.joined()
     }
 }

@@ -8,11 +8,18 @@ struct CompactJob: PageJob {
     }
 }
 
-/// Fills the reserves of pages for atomic allocations up to their watermarks, as far as there are pages.
+/// Brings the reserves of pages for atomic allocations to their watermarks, as far as there are pages.
 struct RefillJob: PageJob {
     mutating func step(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
+        if state.pages.allocator.needsReserveRelease {
+            state.withMover { allocator, mover in
+                _ = allocator.releaseReserve(budget: JobTask.pagesPerStep, with: &mover)
+            }
+            state.pagesWereReleased()
+            return .again
+        }
         guard state.pages.allocator.needsRefill else { return .finished(nil) }
-        switch state.refill(JobTask.pagesPerStep) {
+        switch state.refill(JobTask.refillsPerStep) {
         // What is missing now comes when pages are free.
         case .finished: return .finished(nil)
         case let step?: return step

@@ -25,6 +25,8 @@ struct PopulateJob: PageJob {
     private var claimed: [LineSpan] = []
     private var use = PageUse.untagged
     private var isAtomic = false
+    /// Pages that are promised and not taken.
+    private var promised = 0
 
     /// Pages that are prepared together: large enough that memory that was never used stays so.
     private static let chunk = 4096
@@ -66,10 +68,11 @@ struct PopulateJob: PageJob {
         return .again
     }
 
+    /// Has all pages promised that are missing, so that of several growths that begin together those that fit succeed.
     private mutating func count(_ state: inout MemoryState) -> JobStep {
         let missing = state.objects[object].memory.pages.absentCount(in: pages)
         // An atomic allocation is tried: some of its pages may come from the reserve, which counts as in use.
-        if !isAtomic, missing > state.pages.allocator.available(use) {
+        guard isAtomic || state.pages.allocator.promise(use, pages: missing) else {
             if state.jobs.pendingReleases > 0 {
                 state.endReshaping(object)
                 phase = .start
@@ -78,6 +81,7 @@ struct PopulateJob: PageJob {
             state.reportNoSpace()
             return state.finishReshaping(object, .noSpace)
         }
+        if !isAtomic { promised = missing }
         phase = missing == 0 ? .attaching : .allocating
         return .again
     }
@@ -87,7 +91,7 @@ struct PopulateJob: PageJob {
         let stepEnd = min(next + JobTask.pagesPerStep, chunkEnd)
         state.objects[object].memory.pages.extend(to: stepEnd)
         let (object, use, isAtomic) = (object, use, isAtomic)
-        var next = next
+        var (next, promised) = (next, promised)
         let (error, obstacles, moves): (AllocationError?, [Int], Int) = state.withMover { allocator, mover in
             while next < stepEnd, mover.moves < JobTask.movesPerStep {
                 if mover.objects[object].memory.pages.frame(at: next) == nil {
@@ -96,7 +100,8 @@ struct PopulateJob: PageJob {
                         let frame =
                             try isAtomic
                             ? allocator.allocateAtomic(use, for: owner, with: &mover)
-                            : allocator.allocate(use, for: owner, with: &mover)
+                            : allocator.allocatePromised(use, for: owner, with: &mover)
+                        if !isAtomic { promised -= 1 }
                         mover.objects[object].memory.pages.insertPending(frame, at: next)
                     } catch {
                         return (error, mover.obstacles, mover.moves)
@@ -107,6 +112,7 @@ struct PopulateJob: PageJob {
             return (nil, [], mover.moves)
         }
         self.next = next
+        self.promised = promised
         if moves > 0 { task.isStalled = true }
         if let error { return noPage(error, obstacles, &state, task) }
         if next == chunkEnd { phase = .preparing }
@@ -225,6 +231,8 @@ struct PopulateJob: PageJob {
 
     /// Gives back what was got, which nobody has seen.
     private mutating func undo(_ error: FileError, _ state: inout MemoryState) -> JobStep {
+        state.pages.allocator.releasePromise(use, pages: promised)
+        promised = 0
         let first = max(pages.lowerBound, next - JobTask.pagesPerStep)
         let (object, last) = (object, next)
         state.withMover { allocator, mover in
@@ -239,11 +247,6 @@ struct PopulateJob: PageJob {
         state.objects[object].memory.shortenPages()
         return state.finishReshaping(object, error)
     }
-}
-
-extension PageAllocator {
-    /// How many more pages can be had for a use.
-    func available(_ use: PageUse) -> Int { use == .tagged ? availableTagged : availableUntagged }
 }
 
 extension DRAM {

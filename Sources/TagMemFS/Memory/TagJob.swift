@@ -3,7 +3,7 @@ import TagMemCore
 /// Turns an untagged object into a tagged one: contents stay, tags start at 0. All of it or nothing.
 struct TagJob: PageJob {
     private enum Phase {
-        case start, converting, clearing, cleared
+        case start, promising, converting, clearing, cleared
         case reverting(FileError)
     }
 
@@ -11,6 +11,8 @@ struct TagJob: PageJob {
     private var phase = Phase.start
     private var next = 0
     private var claimed: [Range<Int>] = []
+    /// Pages that are promised to turn and have not turned.
+    private var promised = 0
 
     init(_ object: ObjectID) { self.object = object }
 
@@ -18,8 +20,9 @@ struct TagJob: PageJob {
         switch phase {
         case .start:
             if let blocked = state.reshape(object, task) { return blocked }
-            phase = .converting
+            phase = .promising
             return .again
+        case .promising: return promise(&state)
         case .converting: return convert(&state, task)
         case .clearing: return clear(&state)
         case .cleared: return endClearing(&state)
@@ -27,8 +30,23 @@ struct TagJob: PageJob {
         }
     }
 
+    /// Has the room for the tags of all pages promised.
+    private mutating func promise(_ state: inout MemoryState) -> JobStep {
+        let pages = state.objects[object].memory.kind == .untagged ? state.objects[object].memory.pages.present : 0
+        guard state.pages.allocator.promiseTagging(pages: pages) else {
+            if state.jobs.pendingReleases > 0 { return .blocked(.releases(state.jobs.releases)) }
+            state.reportNoSpace()
+            return state.finishReshaping(object, .noSpace)
+        }
+        promised = pages
+        phase = .converting
+        return .again
+    }
+
     private mutating func convert(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
         let (object, start) = (object, next)
+        var promised = promised
+        defer { self.promised = promised }
         typealias Outcome = (next: Int?, error: AllocationError?, obstacles: [Int])
         let outcome: Outcome = state.withMover { allocator, mover in
             var next = start
@@ -40,7 +58,10 @@ struct TagJob: PageJob {
                 let inPlace = mover.objects[object].memory.sharesBlock(index, allocator.layout)
                 guard let frame = mover.objects[object].memory.pages.frame(at: index) else { break }
                 do throws(AllocationError) {
-                    _ = try allocator.setUse(.tagged, of: frame, inPlace: inPlace, with: &mover)
+                    if allocator.use(of: frame) == .untagged {
+                        _ = try allocator.tagPromised(frame, inPlace: inPlace, with: &mover)
+                        promised -= 1
+                    }
                 } catch {
                     return (next, error, mover.obstacles)
                 }
@@ -106,6 +127,8 @@ struct TagJob: PageJob {
     }
 
     private mutating func revert(_ error: FileError, _ state: inout MemoryState) -> JobStep {
+        state.pages.allocator.releaseTaggingPromise(pages: promised)
+        promised = 0
         let first = max(0, next - JobTask.pagesPerStep)
         state.untag(object, first..<next)
         next = first

@@ -20,7 +20,7 @@ import Testing
         .init(blocks: 3, dataPages: 1, tagPages: 2),
     ]
 
-    private func forEachState(
+    static func forEachState(
         _ shape: Shape, _ cells: [Cell], _ body: ([[Cell]]) throws -> Void
     ) rethrows {
         let states = AllocatorHarness.blockStates(
@@ -38,7 +38,7 @@ import Testing
 
     @Test("an allocation fails only if it must", arguments: shapes, PageUse.allCases)
     func complete(_ shape: Shape, _ use: PageUse) throws {
-        try forEachState(shape, [.free, .untagged, .tagged]) { state in
+        try Self.forEachState(shape, [.free, .untagged, .tagged]) { state in
             var harness = try make(state, shape)
             let expected = harness.mustSucceed(use)
             let available =
@@ -58,7 +58,7 @@ import Testing
 
     @Test("a page can turn tagged unless it must not", arguments: shapes)
     func setUse(_ shape: Shape) throws {
-        try forEachState(shape, [.free, .untagged, .tagged]) { state in
+        try Self.forEachState(shape, [.free, .untagged, .tagged]) { state in
             for owner in try make(state, shape).pages.keys {
                 var harness = try make(state, shape)
                 let use = try #require(harness.pages[owner]).use
@@ -77,7 +77,7 @@ import Testing
 
     @Test("compaction leaves as many Tag Pages reserved as are needed", arguments: shapes, [1, 2, 1000])
     func frugal(_ shape: Shape, _ budget: Int) throws {
-        try forEachState(shape, [.free, .untagged, .tagged]) { state in
+        try Self.forEachState(shape, [.free, .untagged, .tagged]) { state in
             var harness = try make(state, shape)
             try harness.compact(budget: budget)
             harness.expectFrugal()
@@ -87,7 +87,7 @@ import Testing
 
     @Test("blocks all free again return to the pool at once", arguments: shapes)
     func free(_ shape: Shape) throws {
-        try forEachState(shape, [.free, .untagged, .tagged]) { state in
+        try Self.forEachState(shape, [.free, .untagged, .tagged]) { state in
             var harness = try make(state, shape)
             for owner in harness.pages.keys {
                 try harness.free(owner)
@@ -102,7 +102,7 @@ import Testing
         "pinned pages stay, and nothing is lost around them",
         arguments: [Shape(blocks: 2, dataPages: 2, tagPages: 1)])
     func pinned(_ shape: Shape) throws {
-        try forEachState(shape, Cell.allCases) { state in
+        try Self.forEachState(shape, Cell.allCases) { state in
             var harness = try make(state, shape)
             let pinned = harness.pages.filter(\.value.isPinned).keys.map { ($0, harness.memory.frames[$0]) }
             for use in PageUse.allCases {
@@ -122,7 +122,7 @@ import Testing
 
     @Test("whichever page refuses to move, nothing is lost", arguments: shapes.filter { $0.blocks == 2 })
     func refused(_ shape: Shape) throws {
-        try forEachState(shape, [.free, .untagged, .tagged]) { state in
+        try Self.forEachState(shape, [.free, .untagged, .tagged]) { state in
             // Only states in which something must move.
             guard state.allSatisfy({ $0.contains { $0 != .free } }) else { return }
             for frame in try make(state, shape).memory.frames.values {

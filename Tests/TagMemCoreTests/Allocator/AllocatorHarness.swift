@@ -61,6 +61,20 @@ struct AllocatorHarness: ~Copyable {
         adopt(owner, frame, use)
     }
 
+    /// Takes a promised page.
+    mutating func allocatePromised(_ use: PageUse) throws(AllocationError) {
+        let owner = newOwner()
+        memory.hasGivenUp = false
+        adopt(owner, try allocator.allocatePromised(use, for: owner, with: &memory), use)
+    }
+
+    /// Turns a page tagged, as was promised.
+    mutating func tagPromised(_ owner: PageOwner) throws {
+        let frame = try #require(memory.frames[owner])
+        memory.hasGivenUp = false
+        try expectUse(owner, .tagged, at: try allocator.tagPromised(frame, with: &memory))
+    }
+
     /// Allocates; the error if there was one.
     mutating func attempt(_ use: PageUse, atomic: Bool = false) -> AllocationError? {
         do throws(AllocationError) {
@@ -109,6 +123,10 @@ struct AllocatorHarness: ~Copyable {
         let frame = try #require(memory.frames[owner])
         memory.hasGivenUp = false
         let moved = try allocator.setUse(use, of: frame, with: &memory)
+        try expectUse(owner, use, at: moved)
+    }
+
+    private mutating func expectUse(_ owner: PageOwner, _ use: PageUse, at moved: PageFrame) throws {
         #expect(memory.frames[owner] == moved, "the owner was not told")
         if use == .tagged { #expect(memory.tags[Int(moved.rawValue)] == 0, "the tags are not 0") }
         let value = pages[owner]?.value

@@ -47,8 +47,8 @@ import Testing
                 harness.memory.givesUp = setting.givesUp
             }
             if setting.reserve {
-                harness.allocator.setReserveWatermark(.tagged, to: 3, with: &harness.memory)
-                harness.allocator.setReserveWatermark(.untagged, to: 2, with: &harness.memory)
+                harness.allocator.setReserveWatermark(.tagged, to: 3)
+                harness.allocator.setReserveWatermark(.untagged, to: 2)
             }
             // Phases that fill with one use or the other, and phases that free, so that every border is met often.
             var weights = (allocate: 6, free: 3, tagged: 5)
