@@ -1,0 +1,165 @@
+import TagMemCore
+
+@testable import TagMemFS
+
+/// What programs and the kernel do of their own accord.
+extension ObjectKernel {
+    func begin(_ action: Action) {
+        switch action {
+        case .read: beginRead()
+        case .write: beginWrite(tags: false)
+        case .writeTags: beginWrite(tags: true)
+        case .fill: beginFill(of: 1)
+        case .fillMany: beginFill(of: Int.random(in: 2...4, using: &generator))
+        case .create: create()
+        case .resize: resize()
+        case .append: append()
+        case .punch: punch()
+        case .convert: convert()
+        case .remove: remove()
+        case .compact: change("compact", CompactJob())
+        case .refill: change("refill", RefillJob())
+        case .changeMode: changeMode()
+        case .store: store()
+        case .evict: evict()
+        case .writeBack:
+            pick { $0.isDirty && !$0.isLocked && !$0.isWriting }.map { beginWriteback($0.file, $0.offset) }
+        case .changeWriters: changeWriters()
+        case .pin: pin()
+        }
+    }
+
+    // MARK: Random choices
+
+    func randomFile(_ accepts: (File) -> Bool = { _ in true }) -> File? {
+        let objectFiles = objects.filter { !$0.isRemoved }.flatMap { $0.files }.filter(accepts)
+        let others = physicalFiles.filter(accepts)
+        let choice = generator.oneIn(5) || objectFiles.isEmpty ? others : objectFiles
+        return choice.randomElement(using: &generator)
+    }
+
+    /// Somewhere in a file, often where a page begins.
+    private func randomOffset(_ file: File) -> UInt64? {
+        guard let object = file.object else {
+            let region = dram.map.regions[
+                generator.oneIn(3) || file.tag != nil || file.kind.showsTags ? 0 : 1]
+            let address = region.start.rawValue + UInt64.random(in: 0..<region.size, using: &generator)
+            return (generator.oneIn(2) ? Page.start(address) : address) / file.kind.scale
+        }
+        guard object.size > 0 else { return nil }
+        let address = UInt64.random(in: 0..<object.size, using: &generator)
+        return (generator.oneIn(2) ? Page.start(address) : address) / file.kind.scale
+    }
+
+    private func pick(
+        _ accepts: (CachePage) -> Bool
+    ) -> (file: File, offset: UInt64)? {
+        let found = files.filter { !($0.object?.isRemoved ?? false) }.flatMap { file in
+            file.pages.filter { accepts($0.value) && !(file.holdsBack && $0.value.isDirty) }
+                .keys.sorted().map { (file: file, offset: $0) }
+        }
+        return found.randomElement(using: &generator)
+    }
+
+    func randomValue() -> UInt8 {
+        if generator.oneIn(3) { return generator.oneIn(2) ? 0 : 0x11 }
+        nextValue &+= 1
+        return nextValue
+    }
+
+    private func randomCount(_ file: File) -> Int {
+        let count = [1, 16, 128, 4096, 5000, 8192][Int.random(in: 0..<6, using: &generator)]
+        return max(2, count / Int(file.kind.scale)) & ~1
+    }
+
+    // MARK: Requests
+
+    private func beginRead() {
+        guard let file = randomFile(), let offset = randomOffset(file) else { return }
+        let count = randomCount(file)
+        let start = file.kind == .tagsHex ? offset & ~1 : offset
+        for page in stride(from: Page.start(start), to: start + UInt64(count), by: 4096) {
+            guard let cached = file.pages[page] else { continue }
+            if cached.isDirty, !cached.isLocked, !cached.isWriting, !file.holdsBack {
+                beginWriteback(file, page)
+            }
+            if cached.isDirty || cached.isWriting { return }
+        }
+        submit(Request(self, file, .read, start, count))
+    }
+
+    private func beginWrite(tags: Bool) {
+        guard let file = randomFile({ !$0.isLocked && (!tags || $0.kind.showsTags) }),
+            let offset = randomOffset(file)
+        else { return }
+        let count = randomCount(file)
+        let start = file.kind == .tagsHex ? offset & ~1 : offset
+        if let object = file.object, file.kind == .mem, start + UInt64(count) > object.size { return }
+        file.isLocked = true
+        submit(Request(self, file, .write, start, count, value: randomValue()))
+    }
+
+    private func append() {
+        guard let object = randomObject({ !$0.mem.isLocked }) else { return }
+        let start = UInt64.random(in: 0...3 * pageSize, using: &generator) + object.size
+        let offset = generator.oneIn(2) ? start : object.size
+        guard offset + 8192 < UInt64(object.data.count) else { return }
+        object.mem.isLocked = true
+        submit(Request(self, object.mem, .write, offset, randomCount(object.mem), value: randomValue()))
+    }
+
+    private func beginFill(of count: Int) {
+        guard let file = randomFile(), let offset = randomOffset(file).map({ Page.start($0) }) else { return }
+        let offsets = (0..<count).map { offset + UInt64($0) * 4096 }
+        guard offsets.allSatisfy({ file.pages[$0] == nil }) else { return }
+        // The kernel asks for nothing behind the end that it knows.
+        if file.kind == .mem, let object = file.object, offsets[count - 1] >= object.size { return }
+        for offset in offsets { file.pages[offset] = CachePage(isLocked: true) }
+        submit(Request(self, file, .fill(pages: count), offset, count * 4096))
+    }
+
+    // MARK: The page cache
+
+    private func store() {
+        guard let (file, offset) = pick({ $0.bytes != nil && !$0.isLocked && !$0.isWriting }),
+            isOpenForWriting(file)
+        else { return }
+        var parts: [(Int, Int, Place)] = []
+        forEachKnown(of: footprint(file, offset, 4096)) { parts.append(($1, $2, $3)) }
+        guard let (position, count, place) = parts.randomElement(using: &generator) else { return }
+        let start = Int.random(in: 0..<count, using: &generator)
+        let length = min(count - start, [1, 16, 128, 4096][Int(generator.bits(2))])
+        // Behind the end that the kernel knows, nothing can be stored.
+        if file.kind == .mem, let object = file.object, place.offset + start + length > object.size { return }
+        let bytes = Array(repeating: randomValue(), count: length)[...]
+        note("store \(bytes.first ?? 0) \(file) 0x\(String(offset, radix: 16)) \(position + start)+\(length)")
+        file.pages[offset]?.bytes?.replaceSubrange(
+            position + start..<position + start + length, with: bytes)
+        file.pages[offset]?.isDirty = true
+        remember(bytes, at: Place(object: place.object, isTags: place.isTags, offset: place.offset + start))
+    }
+
+    private func evict() {
+        guard
+            let (file, offset) = pick({ $0.bytes != nil && !$0.isDirty && !$0.isLocked && !$0.isWriting })
+        else { return }
+        note("evict \(file) 0x\(String(offset, radix: 16))")
+        file.pages[offset] = nil
+    }
+
+    private func changeWriters() {
+        guard let file = randomFile(), !file.pages.values.contains(where: { $0.isDirty || $0.isWriting })
+        else { return }
+        let isOpen = isOpenForWriting(file)
+        note("\(file) is \(isOpen ? "closed" : "opened") for writing")
+        if isOpen {
+            _ = directory.closed(file.alias, isWritable: true)
+        } else {
+            _ = directory.opened(file.alias, isWritable: true)
+        }
+    }
+
+    func isOpenForWriting(_ file: File) -> Bool {
+        directory.look { $0.objects[file.alias.object].openWriters[Int(file.kind.rawValue)] > 0 }
+    }
+}

@@ -1,0 +1,145 @@
+import TagMemCore
+
+@testable import TagMemFS
+
+/// Reads, writes and fills, as `MemoryFile` serves them.
+extension ObjectKernel {
+    func submit(_ request: Request) {
+        note("\(request)")
+        outstanding[ObjectIdentifier(request)] = request.description
+        let access = MemoryAccess(
+            request.purpose, request.file.alias, at: request.offset, count: request.count, tag: request.tag)
+        switch directory.begin(access) as Admission {
+        case .decided(let grant): decided(request, grant)
+        case .queued(let ticket):
+            if request.isFill, request.count > 4096 { failure = "a fill of several pages waits: \(request)" }
+            directory.wait(ticket, request)
+        }
+    }
+
+    func decided(_ request: Request, _ grant: Grant) {
+        note("\(request): \(grant.summary)")
+        switch grant {
+        case .granted(let access):
+            request.access = access
+            clock += 1
+            request.granted = clock
+            request.cuts = request.file.object?.cuts ?? 0
+            granted.append(request)
+        case .mismatch:
+            if !request.isFill { failure = "refused for its tags: \(request)" }
+            drop(request)
+        case .endOfFile:
+            if request.purpose != .read { failure = "answered with nothing: \(request)" }
+            drop(request)
+        case .failed(let error):
+            let expected: [FileError] = [.readaheadRefused, .noSpace, .pastEnd, .hole, .notTaggable]
+            if !expected.contains(error) { failure = "failed with \(error): \(request)" }
+            drop(request)
+        }
+    }
+
+    /// The request has an answer.
+    private func drop(_ request: Request) {
+        outstanding[ObjectIdentifier(request)] = nil
+        if request.isFill {
+            for offset in request.offsets {
+                if request.file.pages[offset]?.bytes == nil { request.file.pages[offset] = nil }
+                request.file.pages[offset]?.isLocked = false
+            }
+        }
+        if request.purpose == .write {
+            request.file.isLocked = false
+            if request.file.kind == .mem, let object = request.file.object {
+                object.size = memory(of: object).size
+            }
+        }
+    }
+
+    /// Copies and answers.
+    func finish(_ request: Request) {
+        guard let access = request.access else { return }
+        granted.removeAll { $0 === request }
+        note("\(request): done")
+        checkPlace(of: request.file, request.offset, request.count, access.footprint, cuts: request.cuts)
+        switch request.purpose {
+        case .read: checkRead(request, access)
+        case .write: copy(request, access)
+        case .fill:
+            var position = 0
+            for offset in request.offsets {
+                let part = position..<min(position + request.file.pageBytes, access.footprint.count)
+                checkFill(request, access, part)
+                let bytes = content(access.footprint, count: position + request.file.pageBytes)
+                request.file.pages[offset]?.bytes = Array(bytes[position...])
+                clock += 1
+                request.file.pages[offset]?.filled = clock
+                position += request.file.pageBytes
+            }
+        case .cachedWrite, .writeback: break
+        }
+        drop(request)
+        directory.end(access)
+    }
+
+    private func copy(_ request: Request, _ access: MemoryAccess) {
+        var allowed = access.footprint.count
+        if let tag = request.tag, access.mode.effect(onStore: true) == .fault {
+            forEachLine(of: access.footprint, 0..<allowed) { address, position, count in
+                guard position < allowed else { return }
+                if let mismatch = dram.firstMismatch(of: tag, at: address, count: count) {
+                    allowed = min(allowed, position + Int(mismatch - address))
+                }
+            }
+        }
+        let caching = cachingPages()
+        for index in access.footprint.spans.indices {
+            for line in access.footprint.spans[index].lines {
+                if let (file, _) = caching[line] { failure = "\(request) writes what \(file) caches" }
+            }
+        }
+        forEachKnown(of: access.footprint, 0..<allowed) { address, _, count, place in
+            let bytes = Array(repeating: request.value, count: count)[...]
+            write(bytes, to: address)
+            remember(bytes, at: place)
+        }
+    }
+
+    /// What is read is what was last written, save for what was stored meanwhile: through the file itself, or through
+    /// pages that were filled since.
+    private func checkRead(_ request: Request, _ access: MemoryAccess) {
+        let caching = cachingPages()
+        forEachKnown(of: access.footprint) { address, _, count, place in
+            if isInMemory(model(place, count), address) { return }
+            let line = caching.first { key, value in
+                guard let page = value.file.pages[value.offset], page.isDirty || page.isWriting else {
+                    return false
+                }
+                return (value.file === request.file || page.filled > request.granted)
+                    && directory.map.location(of: key).address.rawValue
+                        == address.rawValue & ~(directory.map.size(of: key) - 1)
+            }
+            if line == nil { failure = "\(request) read something old at \(address)" }
+        }
+    }
+
+    private func checkFill(_ request: Request, _ access: MemoryAccess, _ part: Range<Int>) {
+        forEachKnown(of: access.footprint, part) { address, _, count, place in
+            if !isInMemory(model(place, count), address) {
+                failure = "\(request) was given something old at \(address)"
+            }
+        }
+    }
+}
+
+extension Grant {
+    /// For the trace.
+    fileprivate var summary: String {
+        switch self {
+        case .granted(let access): "granted \(access.count)"
+        case .mismatch(_, let address): "mismatch at \(address.map { "\($0)" } ?? "a hole")"
+        case .endOfFile: "end of file"
+        case .failed(let error): "\(error)"
+        }
+    }
+}

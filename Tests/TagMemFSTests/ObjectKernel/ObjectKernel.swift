@@ -1,0 +1,194 @@
+import TagMemCore
+import TestSupport
+
+@testable import TagMemFS
+
+/// A kernel with memory objects: what Linux does to the daemon while sizes, holes, uses and places of pages change.
+///
+/// As `SimulatedKernel`, with page caches by object offset, size changes that hold back the write-backs of `mem` until
+/// they are answered, and the steps of jobs one by one among everything else. The model is a byte array and tags for
+/// each object; physical memory is checked through whom its pages belong to. One thread, and the generator decides
+/// everything: a seed repeats a run.
+final class ObjectKernel: @unchecked Sendable {
+    struct Failure: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    /// The machine that everything happens on.
+    struct Shape {
+        var blocks: UInt64 = 2
+        var pageSize = 4096
+        var blockSize = 1
+        var objects = 3
+        var pins = false
+        var reserve = false
+    }
+
+    let shape: Shape
+    let dram: DRAM
+    let counters = Counters()
+    let directory: CoherenceDirectory
+    let physicalFiles: [File]
+    var objects: [Object] = []
+    var generator: SeededGenerator
+    let weights: [Int]
+    let maximumRequests: Int
+
+    var lanes = RecallLane.allCases.map { Lane($0) }
+    /// The threads that do one thing after the other.
+    var threads: [ThreadWork: Bool] = [.ready: false, .jobs: false, .notices: false]
+    let bells = Bells()
+    /// Accesses that are granted and not copied yet.
+    var granted: [Request] = []
+    var writebacks: [Writeback] = []
+    /// Requests and changes that were begun and not ended.
+    var outstanding: [ObjectIdentifier: String] = [:]
+    /// Changes that were answered, for the kernel to go on with. True when it could.
+    var answered: [() -> Bool] = []
+    var failure: String?
+    var trace: [String] = []
+    var nextValue: UInt8 = 0
+    var nextNumber: UInt64 = 2
+    /// Counts grants and fills.
+    var clock = 0
+
+    init(_ shape: Shape, _ generator: SeededGenerator) throws {
+        var generator = generator
+        self.shape = shape
+        let size = shape.blocks * UInt64(shape.blockSize) * 32 * UInt64(shape.pageSize)
+        let base: UInt64 = 0x20000
+        dram = try DRAM(
+            map: MemoryMap(regions: [
+                .init(start: at(base), size: size, kind: .data(tagBase: at(base + size))),
+                .init(start: at(base + size), size: size / 32, kind: .tagStorage),
+            ]))
+        let layout = try BlockLayout(map: dram.map, pageSize: shape.pageSize, blockSize: shape.blockSize)
+        directory = try CoherenceDirectory(
+            physical: MemoryObject(physical: dram), pages: PageStore(layout), counters: counters,
+            wake: { [bells] work in bells.ring(work) })
+        physicalFiles = Self.kinds.map { File(.physical, "phys", $0, nil) }
+        // What seldom has anything to do is done seldom.
+        let rare: Set<Action> = [.compact, .refill, .changeMode, .remove, .create]
+        weights = Action.allCases.map { Int.random(in: 0...(rare.contains($0) ? 3 : 12), using: &generator) }
+        maximumRequests = Int.random(in: 2...12, using: &generator)
+        self.generator = generator
+        for file in physicalFiles { _ = directory.opened(file.alias, isWritable: true) }
+        if shape.reserve {
+            directory.update { state in
+                state.withMover { allocator, mover in
+                    allocator.setReserveWatermark(.tagged, to: 2, with: &mover)
+                    allocator.setReserveWatermark(.untagged, to: 2, with: &mover)
+                }
+            }
+        }
+    }
+
+    /// Views that are used: few, so that tags match often.
+    static let viewTags: [UInt64] = [0, 1]
+    static let kinds: [AliasKind] =
+        [.mem, .tags, .tagsHex] + viewTags.map { .view(AddressTag(truncating: $0)) }
+
+    var layout: BlockLayout { directory.layout }
+    var pageSize: UInt64 { layout.pageSize }
+    var files: [File] { physicalFiles + objects.flatMap { object in object.files } }
+
+    // MARK: Steps
+
+    /// Does `count` random things, then lets everything that was begun come to its end.
+    func run(steps count: Int) throws {
+        for _ in 0..<count {
+            try step(beginsNew: generator.oneIn(2))
+            if generator.oneIn(16) { try checkMemory() }
+        }
+        try settle()
+    }
+
+    private func step(beginsNew: Bool) throws {
+        if beginsNew {
+            begin(randomAction())
+        } else {
+            progress()
+        }
+        try check()
+    }
+
+    func check() throws {
+        if let failure { throw fail(failure) }
+        do {
+            try directory.checkInvariants()
+        } catch {
+            throw fail("\(error)")
+        }
+    }
+
+    /// Begins nothing new until everything is answered and at rest.
+    func settle() throws {
+        var left = 4000 + 400 * outstanding.count
+        while !isAtRest {
+            left -= 1
+            guard left > 0 else { throw fail("not at rest after many steps: \(outstanding.values)") }
+            guard progress() else {
+                throw fail("deadlock: nothing can go on, and these wait: \(outstanding.values)")
+            }
+            try check()
+        }
+        guard outstanding.isEmpty else { throw fail("forgotten: \(outstanding.values)") }
+        try checkMemory()
+        try checkRest()
+    }
+
+    private var isAtRest: Bool {
+        outstanding.isEmpty && granted.isEmpty && writebacks.isEmpty && answered.isEmpty
+            && areThreadsIdle && lanes.allSatisfy { isIdle($0) }
+    }
+
+    /// Lets one of those that can go on do so. False if none can.
+    @discardableResult
+    func progress() -> Bool {
+        var choices: [() -> Bool] = []
+        for request in granted {
+            choices.append {
+                self.finish(request); return true
+            }
+        }
+        for writeback in writebacks {
+            choices.append {
+                self.finish(writeback); return true
+            }
+        }
+        for change in answered.indices { choices.append { self.finishChange(change) } }
+        for lane in lanes { for _ in 0..<2 { choices.append { self.goOn(lane) } } }
+        for _ in 0..<3 { choices.append { self.goOn(.jobs) } }
+        for _ in 0..<2 { choices.append { self.goOn(.ready) } }
+        choices.append { self.goOn(.notices) }
+        choices.shuffle(using: &generator)
+        return choices.contains { $0() }
+    }
+
+    private func finishChange(_ index: Int) -> Bool {
+        guard answered[index]() else { return false }
+        answered.remove(at: index)
+        return true
+    }
+
+    private func randomAction() -> Action {
+        let isBusy = outstanding.count >= maximumRequests
+        let actions = Action.allCases.filter { !isBusy || !$0.isRequest }
+        var roll = Int.random(
+            in: 0..<actions.reduce(1) { $0 + weights[$1.rawValue] }, using: &generator)
+        for action in actions {
+            roll -= weights[action.rawValue]
+            if roll < 0 { return action }
+        }
+        return .store
+    }
+
+    func note(_ text: @autoclosure () -> String) {
+        if trace.count >= 160 { trace.removeFirst(80) }
+        trace.append(text())
+    }
+
+    func fail(_ text: String) -> Failure {
+        Failure(description: "\(text)\n  \(trace.suffix(70).joined(separator: "\n  "))")
+    }
+}
