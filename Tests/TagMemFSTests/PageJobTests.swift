@@ -65,7 +65,7 @@ import Testing
         fixture.record(object) { $0.isAtomic = true }
         fixture.directory.update { state in
             state.withMover { allocator, mover in
-                allocator.setReserveWatermark(.untagged, to: 2, with: &mover)
+                allocator.setReserveWatermark(.untagged, to: 2)
                 try? allocator.refillReserve(with: &mover)
             }
         }

@@ -115,7 +115,7 @@ extension MemoryState {
     }
 
     private mutating func leavePlaces(of waiter: Waiter) {
-        waits.unpark(waiter)
+        if let line = waits.unpark(waiter) { lines[line] = lines[line].awaited(waits.isAwaited(line)) }
         defer {
             waiter.claim = 0
             waiter.line = 0

@@ -145,14 +145,15 @@ struct WaitTable {
         return (refills.removeValue(forKey: line) ?? []).compactMap { waiters[$0] }
     }
 
-    mutating func unpark(_ waiter: Waiter) {
-        if case .line(let line) = waiter.place {
-            parked[line]?.removeAll { $0 == waiter.ticket }
-            if parked[line]?.isEmpty == true { parked[line] = nil }
-            refills[line]?.removeAll { $0 == waiter.ticket }
-            if refills[line]?.isEmpty == true { refills[line] = nil }
-        }
-        waiter.place = .none
+    /// Returns the line where it was parked.
+    mutating func unpark(_ waiter: Waiter) -> Int? {
+        defer { waiter.place = .none }
+        guard case .line(let line) = waiter.place else { return nil }
+        parked[line]?.removeAll { $0 == waiter.ticket }
+        if parked[line]?.isEmpty == true { parked[line] = nil }
+        refills[line]?.removeAll { $0 == waiter.ticket }
+        if refills[line]?.isEmpty == true { refills[line] = nil }
+        return line
     }
 
     func isAwaited(_ line: Int) -> Bool {

@@ -75,10 +75,8 @@ final class ObjectKernel: @unchecked Sendable {
         for file in physicalFiles { _ = directory.opened(file.alias, isWritable: true) }
         if shape.reserve {
             directory.update { state in
-                state.withMover { allocator, mover in
-                    allocator.setReserveWatermark(.tagged, to: 2, with: &mover)
-                    allocator.setReserveWatermark(.untagged, to: 2, with: &mover)
-                }
+                state.pages.allocator.setReserveWatermark(.tagged, to: 2)
+                state.pages.allocator.setReserveWatermark(.untagged, to: 2)
             }
         }
     }
