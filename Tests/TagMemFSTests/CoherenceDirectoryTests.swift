@@ -397,7 +397,8 @@ import Testing
         let granted = fixture.begin(.write, .mem, page: 9)
         let waiting = [
             fixture.begin(.write, .mem, page: 0), fixture.begin(.fill(pages: 1), .mem, page: 1),
-            fixture.begin(.read, .mem, page: 0), try fixture.changeMode(to: .sync), try fixture.afterRecalls(),
+            fixture.begin(.read, .mem, page: 0), try fixture.changeMode(to: .sync),
+            try fixture.afterRecalls(),
         ]
         #expect(waiting.allSatisfy { $0.isWaiting })
         directory.drain()

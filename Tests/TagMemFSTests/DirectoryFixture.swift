@@ -55,7 +55,8 @@ final class DirectoryFixture {
     }
 
     /// Begins an access to `count` bytes of an alias's file; pages are whole ones for what goes through the cache.
-    func begin(_ purpose: MemoryAccess.Purpose, _ kind: AliasKind, page: Int, count: Int? = nil) -> Operation {
+    func begin(_ purpose: MemoryAccess.Purpose, _ kind: AliasKind, page: Int, count: Int? = nil) -> Operation
+    {
         var start = offset(page, kind)
         var length = count ?? 1
         switch purpose {
@@ -70,7 +71,8 @@ final class DirectoryFixture {
         return begin(purpose, kind, at: start, count: length)
     }
 
-    func begin(_ purpose: MemoryAccess.Purpose, _ kind: AliasKind, at offset: UInt64, count: Int) -> Operation {
+    func begin(_ purpose: MemoryAccess.Purpose, _ kind: AliasKind, at offset: UInt64, count: Int) -> Operation
+    {
         let tag: AddressTag? = if case .view(let own) = kind { own } else { nil }
         return directory.begin(
             MemoryAccess(
@@ -134,8 +136,12 @@ final class DirectoryFixture {
         try goOn()
     }
 
-    func open(_ kind: AliasKind) { _ = directory.opened(Alias(object: .physical, kind: kind), isWritable: true) }
-    func close(_ kind: AliasKind) { _ = directory.closed(Alias(object: .physical, kind: kind), isWritable: true) }
+    func open(_ kind: AliasKind) {
+        _ = directory.opened(Alias(object: .physical, kind: kind), isWritable: true)
+    }
+    func close(_ kind: AliasKind) {
+        _ = directory.closed(Alias(object: .physical, kind: kind), isWritable: true)
+    }
 
     func setTags(_ tag: UInt8, page: Int) {
         dram.fillTags(

@@ -104,7 +104,9 @@ import Testing
             } == nil)
     }
 
-    @Test("a new holder changes the holder alone, and is given what is recalled again", arguments: 0..<64 as Range<UInt32>)
+    @Test(
+        "a new holder changes the holder alone, and is given what is recalled again",
+        arguments: 0..<64 as Range<UInt32>)
     func holders(_ holder: UInt32) {
         #expect(
             firstRefused {

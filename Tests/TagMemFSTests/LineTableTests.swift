@@ -88,7 +88,9 @@ import Testing
                     using: &generator)
                 let count = min(Int(region.size - offset), try #require(wanted))
                 var spans = ShortList<LineSpan>()
-                table.forEachSpan(of: region.start + offset, count: count, inRegion: index) { spans.append($0) }
+                table.forEachSpan(of: region.start + offset, count: count, inRegion: index) {
+                    spans.append($0)
+                }
                 let range = region.start.rawValue + offset..<region.start.rawValue + offset + UInt64(count)
                 let touched = expected.indices.filter {
                     expected[$0].address < range.upperBound

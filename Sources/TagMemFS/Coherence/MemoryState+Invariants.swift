@@ -47,11 +47,15 @@ extension MemoryState {
                     return violation("held by the object of a page that nobody owns")
                 }
             }
-            if state.rawValue & LineState.unusedMask != 0 { return violation("bits without a meaning are set") }
+            if state.rawValue & LineState.unusedMask != 0 { return violation("bits without a meaning") }
             if state.isRecalled, state.holder == 0 { return violation("recalled from nobody") }
             if state.isRefilled, !state.isRecalled { return violation("refilled, not recalled") }
-            if state.hasWriter, state.hasReaders, state.holder == 0 { return violation("a writer beside readers") }
-            if state.isAwaited != waits.isAwaited(line) { return violation("awaited by nobody, or not marked") }
+            if state.hasWriter, state.hasReaders, state.holder == 0 {
+                return violation("a writer beside readers")
+            }
+            if state.isAwaited != waits.isAwaited(line) {
+                return violation("awaited by nobody, or not marked")
+            }
             if state.isRecalled, state.isHeldByView {
                 recalledViewLines[holder(of: line).object, default: 0] += 1
             }
@@ -188,7 +192,8 @@ extension MemoryState {
             !hasPlace && $0.isReservable && lines[line].isWanted
                 || isInTheWay(line, $0, waiter.access, hasPlace: true, waiter.isRefill)
         }
-        return isBlocked || lines[line].isRecalled ? nil : "nothing is in the way of who waits at line \(line)"
+        return isBlocked || lines[line].isRecalled
+            ? nil : "nothing is in the way of who waits at line \(line)"
     }
 
     private func violationOfRecallJobs(_ lane: RecallLane) -> String? {

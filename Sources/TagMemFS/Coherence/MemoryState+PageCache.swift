@@ -31,7 +31,9 @@ extension MemoryState {
         of access: MemoryAccess, _ body: (inout MemoryState, UInt64) -> Void
     ) {
         let end = access.offset + UInt64(access.requested)
-        for offset in stride(from: Page.start(access.offset), to: end, by: Int(Page.size)) { body(&self, offset) }
+        for offset in stride(from: Page.start(access.offset), to: end, by: Int(Page.size)) {
+            body(&self, offset)
+        }
     }
 
     /// Whether the bytes of a write through a view came back with its page since the view's last write.

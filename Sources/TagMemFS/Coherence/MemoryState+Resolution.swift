@@ -73,7 +73,8 @@ extension MemoryState {
         var position = access.offset
         while position < end {
             let pageEnd = min(Page.start(position) + Page.size, end)
-            let tail = max(position, min(objects[object].staleTails[Page.start(position)] ?? pageEnd, pageEnd))
+            let stale = objects[object].staleTails[Page.start(position)] ?? pageEnd
+            let tail = max(position, min(stale, pageEnd))
             let part = objects[object].memory.footprint(
                 of: kind, at: position, count: Int(tail - position), map)
             for index in part.pieces.indices { footprint.append(part.pieces[index]) }

@@ -56,7 +56,8 @@ struct ObjectRecord {
 
 /// The objects by their slots. The first is `phys`.
 struct ObjectTable {
-    private var records: [ObjectRecord?]
+    /// A slot that is free has a record of number 0, which no object has.
+    private var records: [ObjectRecord]
     private var freeSlots: [UInt32] = []
 
     /// Objects there can be at a time.
@@ -69,23 +70,21 @@ struct ObjectTable {
 
     subscript(id: ObjectID) -> ObjectRecord {
         _read {
-            guard let record = records[Int(id.slot)] else { preconditionFailure("object \(id) is gone") }
-            precondition(record.id == id, "object \(id) is gone")
-            yield record
+            precondition(records[Int(id.slot)].id == id, "object \(id) is gone")
+            yield records[Int(id.slot)]
         }
         _modify {
-            precondition(contains(id), "object \(id) is gone")
-            yield &records[Int(id.slot)]!
+            precondition(records[Int(id.slot)].id == id, "object \(id) is gone")
+            yield &records[Int(id.slot)]
         }
     }
 
-    func contains(_ id: ObjectID) -> Bool {
-        Int(id.slot) < records.count && records[Int(id.slot)]?.id == id
-    }
+    func contains(_ id: ObjectID) -> Bool { self.id(inSlot: id.slot) == id }
 
     /// The object that owns pages under this slot.
     func id(inSlot slot: UInt32) -> ObjectID? {
-        Int(slot) < records.count ? records[Int(slot)]?.id : nil
+        guard Int(slot) < records.count, records[Int(slot)].id.number != 0 else { return nil }
+        return records[Int(slot)].id
     }
 
     /// Adds an object; nil if there are too many.
@@ -104,10 +103,10 @@ struct ObjectTable {
     /// An object that has no page any more.
     mutating func remove(_ id: ObjectID) {
         precondition(contains(id), "object \(id) is gone")
-        records[Int(id.slot)] = nil
+        records[Int(id.slot)] = ObjectRecord(ObjectID(slot: id.slot, number: 0), records[0].memory)
         freeSlots.append(id.slot)
     }
 
     /// All objects, `phys` first.
-    var ids: [ObjectID] { records.compactMap { $0?.id } }
+    var ids: [ObjectID] { records.map(\.id).filter { $0.number != 0 } }
 }

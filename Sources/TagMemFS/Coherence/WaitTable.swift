@@ -159,7 +159,9 @@ struct WaitTable {
     func isAwaited(_ line: Int) -> Bool {
         parked[line] != nil || jobs[line] != nil || refills[line] != nil
     }
-    func parkedAt(_ line: Int) -> [WaitTicket] { (refills[line] ?? []) + (parked[line].map { Array($0) } ?? []) }
+    func parkedAt(_ line: Int) -> [WaitTicket] {
+        (refills[line] ?? []) + (parked[line].map { Array($0) } ?? [])
+    }
 
     // MARK: Jobs
 

@@ -32,7 +32,8 @@ struct TagJob: PageJob {
 
     /// Has the room for the tags of all pages promised.
     private mutating func promise(_ state: inout MemoryState) -> JobStep {
-        let pages = state.objects[object].memory.kind == .untagged ? state.objects[object].memory.pages.present : 0
+        let memory = state.objects[object].memory
+        let pages = memory.kind == .untagged ? memory.pages.present : 0
         guard state.pages.allocator.promiseTagging(pages: pages) else {
             if state.jobs.pendingReleases > 0 { return .blocked(.releases(state.jobs.releases)) }
             state.reportNoSpace()

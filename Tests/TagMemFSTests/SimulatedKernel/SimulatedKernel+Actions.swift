@@ -61,7 +61,8 @@ extension SimulatedKernel {
 
     /// An access with what it shows, which does not change here.
     private func access(
-        _ purpose: MemoryAccess.Purpose, _ kind: AliasKind?, _ tag: AddressTag?, _ offset: UInt64, _ count: Int
+        _ purpose: MemoryAccess.Purpose, _ kind: AliasKind?, _ tag: AddressTag?, _ offset: UInt64,
+        _ count: Int
     ) -> MemoryAccess {
         var access = MemoryAccess(
             purpose, Alias(object: .physical, kind: kind), at: offset, count: count, tag: tag)

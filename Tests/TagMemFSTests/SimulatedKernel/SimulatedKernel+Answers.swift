@@ -23,7 +23,8 @@ extension SimulatedKernel {
                 break
             }
             // One that waited may hear of it when the tags are others again.
-            if !access.mode.refusesMismatchingPages || !request.wasQueued && naiveMismatch(access) != address {
+            if !access.mode.refusesMismatchingPages || !request.wasQueued && naiveMismatch(access) != address
+            {
                 failure =
                     "refused a fill at \(String(describing: address)) in mode \(access.mode), expected"
                     + " \(String(describing: naiveMismatch(access)))"

@@ -152,7 +152,8 @@ final class SimulatedKernel: @unchecked Sendable {
     /// Begins nothing new until every request is answered. No request may need more steps than what is ahead of it.
     func settle() throws {
         var stepsLeft = 400 + 40 * (waiting.count + granted.count)
-        while !(waiting.isEmpty && granted.isEmpty && isRecallerIdle && !hasReady && !directory.hasReadyJobs) {
+        while !(waiting.isEmpty && granted.isEmpty && isRecallerIdle && !hasReady && !directory.hasReadyJobs)
+        {
             guard stepsLeft > 0 else { throw fail("not answered after many steps: \(waiting)") }
             stepsLeft -= 1
             guard canProgress else { throw fail("deadlock: nothing can go on, and these wait: \(waiting)") }
