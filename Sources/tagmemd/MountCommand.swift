@@ -52,6 +52,11 @@ struct MountCommand: ParsableCommand {
     func validate() throws {
         if places.isEmpty { throw ValidationError("no mount point is given; see --help") }
         if places.count > 2 { throw ValidationError("'\(places[2])' is one argument too many; see --help") }
+        // What mount.fuse3 hands on: a mount that the daemon could not end in an orderly way.
+        if places[places.count - 1].hasPrefix("/dev/fd/") {
+            throw ValidationError("mount option 'drop_privileges': not supported")
+        }
+        if places.count == 2, places[0].isEmpty { throw ValidationError("the source is empty; see --help") }
         let mountOptions = try MountOptions(options)
         try machine.requireOneMachine(
             size: machine.size ?? mountOptions.size, base: machine.base ?? mountOptions.base)
@@ -71,17 +76,18 @@ struct MountCommand: ParsableCommand {
 
         var background: Int32?
         if !foreground, !debug {
-            let descriptor = cfuse_background()
+            let descriptor = unsafe cfuse_background(mountpoint.path)
             guard descriptor >= 0 else {
                 throw Failure(unsafe "cannot go to the background: \(String(cString: strerror(errno)))")
             }
             background = descriptor
         }
         let session = try Session(map: map, layout: layout, deviceTree: deviceTree, configuration)
-        try session.run {
+        try session.run { [background] in
             guard let background else { return }
+            cfuse_background_serving(background)
             logToSystemLog()
-            cfuse_background_ready(background)
+            cfuse_background_detach(background)
         }
     }
 }
