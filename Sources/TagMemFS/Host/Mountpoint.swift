@@ -63,8 +63,10 @@ private func realPath(_ path: String) -> String? {
 struct MountedFileSystem {
     /// As after `mount -t`.
     let type: String
-    /// `major:minor`. For FUSE the minor number is the connection's under /sys/fs/fuse/connections.
+    /// `major:minor`.
     let device: String
+    /// For FUSE the connection's number, under /sys/fs/fuse/connections.
+    var minor: UInt32 { device.split(separator: ":").last.flatMap { UInt32($0) } ?? 0 }
 
     /// The topmost file system at `path`, from /proc/self/mountinfo; nil if none is mounted there. A stat would be a
     /// request to that file system.
