@@ -68,7 +68,7 @@ let package = Package(
             exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "TagMemFSTests",
-            dependencies: ["TagMemFS", "TagMemCore", "TagMemDeviceTree", "TestSupport"],
+            dependencies: ["TagMemFS", "TagMemCore", "TagMemDeviceTree", "CFuse", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "SVGDrawingTests", dependencies: ["SVGDrawing", "TestSupport"], swiftSettings: strict),

@@ -1,18 +1,18 @@
 #include "CFuse.h"
 
 #include <errno.h>
-#include <stdatomic.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 struct fuse_session *cfuse_session_new(char *const *arguments, int count, const struct fuse_lowlevel_ops *operations,
-                                       void *userdata) {
+                                       struct cfuse_context *context) {
     struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
     struct fuse_session *session = NULL;
     for (int i = 0; i < count; i++)
         if (fuse_opt_add_arg(&args, arguments[i]) != 0) goto out;
-    session = fuse_session_new(&args, operations, sizeof *operations, userdata);
+    session = fuse_session_new(&args, operations, sizeof *operations, context);
 out:
     fuse_opt_free_args(&args);
     return session;
@@ -79,46 +79,74 @@ _Static_assert(sizeof(struct out_header) == 16, "fuse_out_header");
 _Static_assert(offsetof(struct init_in, flags2) == 16, "fuse_init_in.flags2");
 _Static_assert(offsetof(struct init_out, flags2) == 32, "fuse_init_out.flags2");
 
-// The INIT request that is not answered yet. 0 is never a request's number.
-static _Atomic uint64_t init_unique;
-static _Atomic bool allowed;
-static bool wanted;
-
 static ssize_t read_request(int fd, void *buffer, size_t size, void *userdata) {
-    (void)userdata;
+    struct cfuse_context *context = userdata;
     ssize_t count = read(fd, buffer, size);
     // An unmount in the middle of a request, or one by force, is an unmount all the same.
     if (count < 0 && errno == ECONNABORTED) errno = ENODEV;
     const struct in_header *header = buffer;
     if (count >= (ssize_t)(sizeof *header + sizeof(struct init_in)) && header->opcode == OPCODE_INIT) {
         const struct init_in *init = (const void *)(header + 1);
-        if (wanted && init->flags & INIT_EXT && init->flags2 & INIT2_DIRECT_IO_ALLOW_MMAP) {
-            allowed = true;
-            init_unique = header->unique;
+        if (context->wants_direct_io_mmap && init->flags & INIT_EXT && init->flags2 & INIT2_DIRECT_IO_ALLOW_MMAP) {
+            context->allows_direct_io_mmap = true;
+            __atomic_store_n(&context->init_unique, header->unique, __ATOMIC_RELAXED);
         }
     }
     return count;
 }
 
-static ssize_t write_reply(int fd, struct iovec *parts, int count, void *userdata) {
-    (void)userdata;
-    uint64_t unique = atomic_load_explicit(&init_unique, memory_order_relaxed);
-    if (unique != 0 && count >= 2 && parts[0].iov_len == sizeof(struct out_header)) {
-        const struct out_header *header = parts[0].iov_base;
-        if (header->unique == unique && header->error == 0 && parts[1].iov_len >= sizeof(struct init_out)) {
-            struct init_out *init = parts[1].iov_base;
-            init->flags |= INIT_EXT;
-            init->flags2 |= INIT2_DIRECT_IO_ALLOW_MMAP;
-            init_unique = 0;
-        }
-    }
-    return writev(fd, parts, count);
+// Whether the kernel says that nobody waits for the answer any more: for this one, or for any.
+static bool is_over(int error) {
+    return error == ENOENT || error == ENODEV || error == EBADF || error == ENOTCONN || error == ECONNABORTED;
 }
 
-int cfuse_take_over_io(struct fuse_session *session, bool allow_direct_io_mmap) {
-    wanted = allow_direct_io_mmap;
-    static const struct fuse_custom_io io = {.writev = write_reply, .read = read_request};
+ssize_t cfuse_write_message(struct cfuse_context *context, int fd, struct iovec *parts, int count,
+                            cfuse_writev *write_parts) {
+    const struct out_header *header = parts[0].iov_base;
+    bool is_answer = count >= 1 && parts[0].iov_len == sizeof *header && header->unique != 0;
+    uint64_t init_unique = __atomic_load_n(&context->init_unique, __ATOMIC_RELAXED);
+    if (is_answer && header->unique == init_unique && header->error == 0 && count >= 2 &&
+        parts[1].iov_len >= sizeof(struct init_out)) {
+        struct init_out *init = parts[1].iov_base;
+        init->flags |= INIT_EXT;
+        init->flags2 |= INIT2_DIRECT_IO_ALLOW_MMAP;
+        __atomic_store_n(&context->init_unique, 0, __ATOMIC_RELAXED);
+    }
+    ssize_t result = write_parts(fd, parts, count);
+    if (result >= 0) return result;
+    int error = errno;
+    if (is_answer && !is_over(error)) {
+        // libfuse gives the request up now, and whoever made it would wait for ever.
+        fuse_log(FUSE_LOG_WARNING, "an answer of %u bytes in %d parts became EIO: %s\n", header->len, count,
+                 strerror(error));
+        struct out_header refusal = {.len = sizeof refusal, .error = -EIO, .unique = header->unique};
+        struct iovec part = {.iov_base = &refusal, .iov_len = sizeof refusal};
+        if (write_parts(fd, &part, 1) >= 0) error = ENOENT;
+        else error = errno;
+    }
+    // libfuse has a word on stderr for every other error.
+    errno = is_over(error) ? ENOENT : error;
+    return -1;
+}
+
+static ssize_t write_message(int fd, struct iovec *parts, int count, void *userdata) {
+    return cfuse_write_message(userdata, fd, parts, count, writev);
+}
+
+int cfuse_take_over_io(struct fuse_session *session) {
+    static const struct fuse_custom_io io = {.writev = write_message, .read = read_request};
     return fuse_session_custom_io(session, &io, fuse_session_fd(session));
 }
 
-bool cfuse_allows_direct_io_mmap(void) { return allowed; }
+int cfuse_reply_open(fuse_req_t request, uint64_t handle, uint32_t flags) {
+    struct {
+        uint64_t handle;
+        uint32_t flags, padding;
+    } answer = {.handle = handle, .flags = flags};
+    return fuse_reply_buf(request, (const char *)&answer, sizeof answer);
+}
+
+int cfuse_notify_retrieve(struct fuse_session *session, fuse_ino_t node, uint64_t offset, size_t size,
+                          uint64_t cookie) {
+    return fuse_lowlevel_notify_retrieve(session, node, size, (off_t)offset, (void *)(uintptr_t)cookie);
+}

@@ -1,4 +1,3 @@
-import CFuse
 import Glibc
 import TagMemCore
 import TagMemDeviceTree
@@ -51,10 +50,23 @@ final class FileSystem: @unchecked Sendable {
     /// Starts the threads that do what those that serve requests do not.
     func start(_ notifier: any KernelNotifier) { threads.start(notifier) }
 
-    /// Answers all that waits, and ends the threads.
-    func stop() {
+    /// How long recalls may take to finish, in milliseconds.
+    private static let patience = 2000
+
+    /// Answers all that waits, refuses what would have to, and ends the threads. Harmless when that is done; what has
+    /// come since is answered then.
+    ///
+    /// To be called while requests are served: recalls wait in the kernel for write-backs. If one does not return for
+    /// too long, `abort` is called, which is to make it.
+    func stop(orElse abort: () -> Void = {}) {
         directory.drain()
         faultLog.drain()
+        var waited = 0
+        while directory.isRecalling, waited < Self.patience {
+            usleep(1000)
+            waited += 1
+        }
+        if directory.isRecalling { abort() }
         threads.stop()
     }
 

@@ -82,6 +82,29 @@ struct LifetimeTests {
     }
 
     @Test(
+        "While an object grows it ends without a word, by a signal or a forced umount", .needsRoot,
+        arguments: [true, false])
+    func endWhileGrowing(bySignal: Bool) throws {
+        for round in 0..<12 {
+            // The daemon's last words are looked at when the device is torn down.
+            try withDevice(size: "16G") { device in
+                try device.make("tagged/a")
+                let growing = try Program("truncate", ["-s", "9G", device.path("tagged/a/mem")])
+                _ = growing.wait(seconds: 0.01 * Double(round % 6))
+                if bySignal {
+                    device.daemon.signal(SIGTERM)
+                } else {
+                    try check { unsafe umount2(device.mountpoint, Int32(MNT_FORCE | MNT_DETACH)) }
+                }
+                #expect(device.daemon.wait(seconds: 10) == .exited(0), "round \(round)")
+                #expect(growing.wait(seconds: 10) != nil, "round \(round)")
+                #expect(device.daemon.errors == "", "round \(round)")
+                #expect(!isMounted(device.mountpoint))
+            }
+        }
+    }
+
+    @Test(
         "When the daemon is killed under load, everyone ends", .needsAbort,
         arguments: ["sync", "async", "none", "sync"])
     func killedUnderLoad(mode: String) throws {

@@ -62,6 +62,37 @@ struct PageCacheTests {
         }
     }
 
+    @Test("Before a write to a page that the kernel has, the kernel is asked for its bytes") func retrieval()
+        throws
+    {
+        try withMountpoint { path in
+            let daemon = try Program(
+                daemonProgram, ["-d", "--size", "2M", "-o", "page_cache", path])
+            try #require(
+                eventually(within: 10) { isMounted(path) && (try? status(of: "\(path)/vmstat")) != nil })
+            let script = try Script()
+            try script.map(0, "\(path)/phys/mem", at: 0x4000_0000)
+            #expect(try script("store 0 0 1 0x11") == "ok")
+            let mem = try File("\(path)/phys/mem", O_RDWR)
+            for value in 16...65 as ClosedRange<UInt8> {
+                try mem.write([value, value], at: 0x4000_0000 + UInt64(value))
+                #expect(try script("load 0 \(value)") == "0x\(String(value, radix: 16))")
+            }
+            #expect(
+                try File("\(path)/phys/checked", O_RDONLY).read(at: 0x4000_0000, count: 18) == [0x11]
+                    + [UInt8](repeating: 0, count: 15) + [16, 17])
+            script.program.kill()
+            #expect(script.program.wait(seconds: 5) != nil)
+            try mem.close()
+            #expect(try run("fusermount3", ["-u", path]).succeeded)
+            #expect(daemon.wait(seconds: 10) == .exited(0))
+            // A whole page came, with two headers of 40 bytes before it.
+            let replies = daemon.errors.split(separator: "\n").filter { $0.contains("NOTIFY_REPLY") }
+            #expect(replies.count == 50)
+            #expect(replies.allSatisfy { $0.contains("insize: 4176,") }, "\(replies.first ?? "")")
+        }
+    }
+
     @Test("The files of tags cannot be mapped", arguments: ["tags", "tags.hex"]) func tags(name: String)
         throws
     {

@@ -28,17 +28,14 @@ import Testing
         let waits: Bool
         var isInterrupted = false
         var isGone = false
-        let identity: OpaquePointer
+        let identity: RequestToken
         private(set) var texts: [String] = []
         private(set) var errors: [FileError] = []
 
         init(_ number: Int = 1, size: Int = 4096, waits: Bool = true) {
             self.size = size
             self.waits = waits
-            guard let identity = unsafe OpaquePointer(bitPattern: number) else {
-                preconditionFailure("readers are numbered from 1")
-            }
-            unsafe self.identity = unsafe identity
+            identity = RequestToken(rawValue: UInt(number))
         }
 
         func succeed(_ bytes: [UInt8]) -> Bool {
@@ -136,8 +133,8 @@ import Testing
         #expect(early.errors == [.interrupted])
         log.consume(late)
         log.consume(other)
-        unsafe log.interrupt(late.identity)
-        unsafe log.interrupt(early.identity)
+        log.interrupt(late.identity)
+        log.interrupt(early.identity)
         #expect(late.errors == [.interrupted])
         log.record(Self.fault())
         #expect(late.texts.isEmpty && other.texts.count == 1)

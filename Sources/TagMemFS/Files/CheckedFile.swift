@@ -2,7 +2,7 @@ import TagMemCore
 
 /// `checked`: the file offset is a tagged pointer. For pread and pwrite; it cannot be mapped.
 final class CheckedFile: CheckedMemoryFile, @unchecked Sendable {
-    override var options: Options { Options(reportsClose: closeCanReport) }
+    override var options: Options { Options(reportsClose: closeCanReport, writesInParallel: true) }
     override var size: UInt64 {
         TaggedPointer(address: super.size, tag: AddressTag(truncating: 15)).rawValue
     }

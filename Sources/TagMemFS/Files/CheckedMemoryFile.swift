@@ -11,7 +11,8 @@ class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
     var tag: AddressTag? { nil }
 
     override var options: Options {
-        Options(isDirect: fileSystem.mapsDirectFiles, reportsClose: closeCanReport)
+        Options(
+            isDirect: fileSystem.mapsDirectFiles, reportsClose: closeCanReport, writesInParallel: true)
     }
 
     /// Whether `close` is to report an asynchronous fault. The kernel wants to know when a file is opened, and a close

@@ -1,4 +1,3 @@
-import CFuse
 import Glibc
 
 /// `faults`: the log of tag check faults, from the oldest line that is kept.
@@ -14,7 +13,7 @@ final class FaultsFile: OpenFile, FaultWatcher, @unchecked Sendable {
         var shift = 0
         /// How far this reader has come in the log.
         var position = 0
-        var pollHandle = unsafe PollHandle()
+        var poller: (any PollWatcher)?
     }
 
     init(node: NodeID, log: FaultLog) {
@@ -38,53 +37,27 @@ final class FaultsFile: OpenFile, FaultWatcher, @unchecked Sendable {
         reply.bytes(bytes)
     }
 
-    override func poll(_ reply: consuming Reply, _ handle: OpaquePointer?) {
-        let new = unsafe PollHandle(handle)
+    override func poll(_ reply: consuming Reply, _ watcher: (any PollWatcher)?) {
         let position = state.withLock { state in
-            if unsafe handle != nil { state.pollHandle.replace(with: new) }
+            if let watcher { state.poller = watcher }
             return state.position
         }
-        let isReady = unsafe handle == nil ? log.extent.end > position : log.watch(from: position, self)
+        let isReady = watcher == nil ? log.extent.end > position : log.watch(from: position, self)
         reply.events(isReady ? UInt32(POLLIN | POLLRDNORM) : 0)
     }
 
-    func faultsWereRecorded() { state.withLock { $0.pollHandle.take() }.notify() }
+    func faultsWereRecorded() { state.withLock { $0.poller.take() }?.notify() }
 
     override func released() {
         log.stopWatching(self)
-        state.withLock { unsafe $0.pollHandle.replace(with: PollHandle()) }
-    }
-}
-
-/// The kernel's handle of somebody who polls a file, if there is one.
-private struct PollHandle: Sendable {
-    // SAFETY: an address of libfuse's, owned by whoever holds this value; given up by `notify` or `replace`.
-    private var address: UInt = 0
-
-    init(_ handle: OpaquePointer? = nil) { address = UInt(bitPattern: handle) }
-
-    mutating func take() -> PollHandle {
-        defer { address = 0 }
-        return self
-    }
-
-    mutating func replace(with new: PollHandle) {
-        if let old = unsafe OpaquePointer(bitPattern: address) { unsafe fuse_pollhandle_destroy(old) }
-        self = new
-    }
-
-    /// Tells the kernel that the file is ready, and gives the handle up.
-    func notify() {
-        guard let handle = unsafe OpaquePointer(bitPattern: address) else { return }
-        unsafe fuse_lowlevel_notify_poll(handle)
-        unsafe fuse_pollhandle_destroy(handle)
+        state.withLock { $0.poller = nil }
     }
 }
 
 /// `faults_pipe`: the same lines, each read once. A read waits for a line.
 final class FaultsPipeFile: OpenFile, FaultWatcher, @unchecked Sendable {
     private let log: FaultLog
-    private let pollHandle = unsafe Guarded(PollHandle())
+    private let poller = Guarded<(any PollWatcher)?>(nil)
 
     init(node: NodeID, log: FaultLog) {
         self.log = log
@@ -101,71 +74,52 @@ final class FaultsPipeFile: OpenFile, FaultWatcher, @unchecked Sendable {
         request.start()
     }
 
-    override func poll(_ reply: consuming Reply, _ handle: OpaquePointer?) {
-        if unsafe handle != nil {
-            let new = unsafe PollHandle(handle)
-            pollHandle.withLock { $0.replace(with: new) }
+    override func poll(_ reply: consuming Reply, _ watcher: (any PollWatcher)?) {
+        if let watcher {
+            poller.withLock { $0 = watcher }
             _ = log.watch(from: log.pipePosition, self)
         }
         reply.events(log.hasUnconsumed ? UInt32(POLLIN | POLLRDNORM) : 0)
     }
 
-    func faultsWereRecorded() { pollHandle.withLock { $0.take() }.notify() }
+    func faultsWereRecorded() { poller.withLock { $0.take() }?.notify() }
 
     override func released() {
         log.stopWatching(self)
-        pollHandle.withLock { unsafe $0.replace(with: PollHandle()) }
+        poller.withLock { $0 = nil }
     }
 }
 
 /// A read of the pipe that may wait, and that its interruption ends.
-@safe
-private final class PipeReadRequest: PipeRead, @unchecked Sendable {
+private final class PipeReadRequest: PipeRead {
     let size: Int
     let waits: Bool
-    let identity: OpaquePointer
+    let identity: RequestToken
     private let log: FaultLog
-    private let reply: Guarded<ReplySlot>
-
-    private struct ReplySlot: ~Copyable {
-        var reply: Reply?
-    }
+    private let sink: any ReplySink
+    private let reply: ReplySlot
 
     init(_ reply: consuming Reply, size: Int, waits: Bool, log: FaultLog) {
         self.size = size
         self.waits = waits
         self.log = log
-        unsafe identity = unsafe reply.handle
-        self.reply = Guarded(ReplySlot(reply: consume reply))
+        identity = reply.request
+        sink = reply.sink
+        self.reply = ReplySlot(reply)
     }
 
     func start() {
-        if waits {
-            // The log outlives every request, and finds the read by the request, which lives during the callback.
-            unsafe fuse_req_interrupt_func(
-                identity,
-                { request, data in
-                    guard let data = unsafe data, let request = unsafe request else { return }
-                    unsafe Unmanaged<FaultLog>.fromOpaque(data).takeUnretainedValue().interrupt(request)
-                }, unsafe Unmanaged.passUnretained(log).toOpaque())
-        }
+        // The log finds the read by the request.
+        if waits { sink.onInterruption(of: identity, tell: log) }
         log.consume(self)
     }
 
-    var isInterrupted: Bool { unsafe fuse_req_interrupted(identity) != 0 }
+    var isInterrupted: Bool { sink.isInterrupted(identity) }
 
     func succeed(_ bytes: [UInt8]) -> Bool {
-        guard let reply = takeReply() else { return false }
+        guard let reply = reply.take() else { return false }
         return reply.bytes(bytes)
     }
 
-    func fail(_ error: FileError) {
-        guard let reply = takeReply() else { return }
-        reply.error(error)
-    }
-
-    private func takeReply() -> Reply? {
-        let reply = reply.withLock { $0.reply.take() }
-        return reply
-    }
+    func fail(_ error: FileError) { reply.take()?.error(error) }
 }

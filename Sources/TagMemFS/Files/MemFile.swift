@@ -2,7 +2,7 @@ import TagMemCore
 
 /// `mem`: an object's memory, unchecked. Bytes of tag storage are tags, also here.
 final class MemFile: MemoryFile, @unchecked Sendable {
-    override var options: Options { Options(isDirect: fileSystem.mapsDirectFiles) }
+    override var options: Options { Options(isDirect: fileSystem.mapsDirectFiles, writesInParallel: true) }
 
     override func storeWriteback(_ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess) {
         unsafe storeTagWriteback(bytes, access.footprint)

@@ -1,4 +1,3 @@
-import CFuse
 import Glibc
 import TagMemCore
 
@@ -18,6 +17,9 @@ class OpenFile: @unchecked Sendable {
         var isStream = false
         /// Whether `close` waits for an answer, which costs a round trip.
         var reportsClose = false
+        /// FOPEN_PARALLEL_DIRECT_WRITES: the kernel sends writes while others are under way. A writer whose source
+        /// never comes would hold up all others.
+        var writesInParallel = false
     }
 
     var options: Options { Options() }
@@ -46,8 +48,8 @@ class OpenFile: @unchecked Sendable {
 
     func seek(_ reply: consuming Reply, from offset: UInt64, toData: Bool) { reply.error(.notSupported) }
 
-    func poll(_ reply: consuming Reply, _ handle: OpaquePointer?) {
-        if let handle = unsafe handle { unsafe fuse_pollhandle_destroy(handle) }
+    /// `watcher` is somebody who is to be told when the answer changes; nobody if it is dropped.
+    func poll(_ reply: consuming Reply, _ watcher: (any PollWatcher)?) {
         reply.events(UInt32(POLLIN | POLLOUT))
     }
 

@@ -22,6 +22,9 @@ final class DaemonThread: @unchecked Sendable {
         precondition(result == 0, "no thread for \(name): \(errorText(result))")
     }
 
+    /// Sends a signal to the thread, which is not joined yet.
+    func interrupt(by signal: Int32) { pthread_kill(thread, signal) }
+
     /// Waits until the thread has ended. To be called once.
     func join() {
         precondition(isJoined.set(), "a thread is joined once")

@@ -101,9 +101,9 @@ final class FaultLog: Sendable {
     }
 
     /// Ends the wait of the read with this identity with EINTR, if it waits.
-    func interrupt(_ identity: OpaquePointer) {
+    func interrupt(_ identity: RequestToken) {
         let reader = state.withLock { state -> (any PipeRead)? in
-            guard let index = state.pipeReaders.firstIndex(where: { unsafe $0.identity == identity }) else {
+            guard let index = state.pipeReaders.firstIndex(where: { $0.identity == identity }) else {
                 return nil
             }
             return state.pipeReaders.remove(at: index)
@@ -172,7 +172,7 @@ protocol PipeRead: AnyObject, Sendable {
     /// Whether to wait for a line (no O_NONBLOCK).
     var waits: Bool { get }
     /// The request, as an identity.
-    var identity: OpaquePointer { get }
+    var identity: RequestToken { get }
     /// Whether the reader does not wait any more. Asked only while the request is unanswered.
     var isInterrupted: Bool { get }
     /// Replies; false if the reader was gone.

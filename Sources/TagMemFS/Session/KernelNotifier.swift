@@ -8,7 +8,8 @@ protocol KernelNotifier: AnyObject, Sendable {
     /// Tells the kernel that a file has become larger.
     func announceSize(_ size: UInt64, of node: NodeID)
 
-    /// FUSE_NOTIFY_RETRIEVE: `then` gets what the kernel has cached of a page, nil if it has none of it.
+    /// FUSE_NOTIFY_RETRIEVE: `then` gets what the kernel has cached of a page from `offset` on, once, on any thread;
+    /// nil if it has none of it, cannot say, or the session ends first.
     func retrieve(
         _ node: NodeID, at offset: UInt64, length: Int, then: @escaping @Sendable ([UInt8]?) -> Void)
 }

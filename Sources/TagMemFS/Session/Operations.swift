@@ -11,7 +11,16 @@ func makeOperations() -> fuse_lowlevel_ops {
     var operations = fuse_lowlevel_ops()
     unsafe operations.`init` = { data, connection in
         guard let data = unsafe data, let connection = unsafe connection else { return }
-        unsafe Session.from(data).negotiate(connection)
+        unsafe LibfuseTransport.from(data).negotiate(connection)
+    }
+    unsafe operations.retrieve_reply = { request, cookie, _, _, bytes in
+        guard let request = unsafe request, let bytes = unsafe bytes else { return }
+        // SAFETY: without splicing there is one buffer, in memory.
+        let buffer = unsafe bytes.pointee.buf
+        let page = unsafe Array(UnsafeRawBufferPointer(start: buffer.mem, count: buffer.size))
+        let transport = unsafe LibfuseTransport.from(fuse_req_userdata(request))
+        unsafe fuse_reply_none(request)
+        transport.hasRetrieved(page, cookie: UInt64(UInt(bitPattern: cookie)))
     }
     addTreeOperations(&operations)
     addObjectOperations(&operations)
@@ -20,9 +29,18 @@ func makeOperations() -> fuse_lowlevel_ops {
     return operations
 }
 
+extension Reply {
+    /// The answer to one of libfuse's requests.
+    fileprivate init(_ request: fuse_req_t) {
+        self.init(
+            to: RequestToken(rawValue: UInt(bitPattern: request)),
+            through: unsafe LibfuseTransport.from(fuse_req_userdata(request)))
+    }
+}
+
 /// The file system that a request is for.
 private func fileSystem(_ request: fuse_req_t) -> FileSystem {
-    let fileSystem = unsafe Session.from(fuse_req_userdata(request)).fileSystem
+    let fileSystem = unsafe LibfuseTransport.from(fuse_req_userdata(request)).fileSystem
     fileSystem.counters.add(.requests)
     return fileSystem
 }
@@ -154,15 +172,8 @@ private func addFileOperations(_ operations: inout fuse_lowlevel_ops) {
         let reply = unsafe Reply(request)
         do throws(FileError) {
             let file = try unsafe fileSystem.open(NodeID(rawValue: node), flags: info.pointee.flags)
-            let options = file.options
-            var answer = unsafe info.pointee
             let handle = unsafe Unmanaged.passRetained(file)
-            answer.fh = unsafe UInt64(UInt(bitPattern: handle.toOpaque()))
-            answer.direct_io = options.isDirect ? 1 : 0
-            answer.keep_cache = 1
-            answer.nonseekable = options.isStream ? 1 : 0
-            answer.noflush = options.reportsClose ? 0 : 1
-            if !reply.opened(answer) {
+            if unsafe !reply.opened(UInt64(UInt(bitPattern: handle.toOpaque())), file.options) {
                 file.released()
                 unsafe handle.release()
             }
@@ -215,7 +226,8 @@ private func addFileOperations(_ operations: inout fuse_lowlevel_ops) {
     unsafe operations.poll = { request, _, info, handle in
         guard let request = unsafe request, let info = unsafe info else { return }
         _ = unsafe fileSystem(request)
-        unsafe file(info).poll(Reply(request), handle)
+        let watcher = unsafe handle.map { unsafe LibfusePollWatcher($0) }
+        unsafe file(info).poll(Reply(request), watcher)
     }
     unsafe operations.fallocate = { request, _, mode, offset, length, info in
         guard let request = unsafe request, let info = unsafe info else { return }

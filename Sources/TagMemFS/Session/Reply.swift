@@ -4,127 +4,103 @@ import TagMemCore
 
 /// The answer that a request waits for. It is given exactly once: a reply that is dropped answers EIO and says so.
 @safe
-struct Reply: ~Copyable, @unchecked Sendable {
-    // SAFETY: `request` is valid from the operation's call until it is answered; every answering method consumes
-    // `self`, so there is no second answer. libfuse lets any thread answer.
-    private let request: fuse_req_t
+struct Reply: ~Copyable, Sendable {
+    let request: RequestToken
+    // SAFETY: a sink outlives its requests, each of which has an answer before the session ends.
+    private unowned(unsafe) let unownedSink: any ReplySink
 
-    init(_ request: fuse_req_t) { unsafe self.request = unsafe request }
+    init(to request: RequestToken, through sink: any ReplySink) {
+        self.request = request
+        unsafe unownedSink = sink
+    }
+
+    var sink: any ReplySink { unsafe unownedSink }
 
     deinit {
         warn("a request was dropped without an answer")
-        unsafe fuse_reply_err(request, EIO)
+        _ = sink.answer(request, .error(EIO))
     }
+
+    /// Parts of an answer that are sent as they are. The kernel takes 1024 (UIO_MAXIOV), and each costs it as much as
+    /// copying some hundred bytes.
+    static let maximumParts = 256
 
     /// The thread that made the request; 0 for a write-back.
-    var thread: Int32 { unsafe fuse_req_ctx(request).pointee.pid }
+    var thread: Int32 { sink.caller(of: request).thread }
 
     /// The user who made the request.
-    var user: UInt32 { unsafe fuse_req_ctx(request).pointee.uid }
+    var user: UInt32 { sink.caller(of: request).user }
 
-    /// The request itself, for a wait that its interruption ends; see `PipeReadRequest`.
-    var handle: fuse_req_t { unsafe request }
-
-    consuming func error(_ error: FileError) {
-        unsafe fuse_reply_err(request, error.errno)
+    /// Returns false if the answer did not reach whoever made the request.
+    @discardableResult
+    private consuming func give(_ answer: Answer) -> Bool {
+        let reached = sink.answer(request, answer)
         discard self
+        return reached
     }
 
-    consuming func done() {
-        unsafe fuse_reply_err(request, 0)
-        discard self
-    }
+    consuming func error(_ error: FileError) { give(.error(error.errno)) }
 
-    consuming func written(_ count: Int) {
-        unsafe fuse_reply_write(request, count)
-        discard self
-    }
+    consuming func done() { give(.error(0)) }
+
+    consuming func written(_ count: Int) { give(.written(count)) }
 
     /// Returns false if the caller was gone.
     @discardableResult
     consuming func bytes(_ bytes: [UInt8]) -> Bool {
-        let result = unsafe bytes.withUnsafeBytes {
-            unsafe fuse_reply_buf(request, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
+        var reply: Reply? = consume self
+        return unsafe bytes.withUnsafeBytes { bytes in
+            guard let reply = reply.take() else { return false }
+            return unsafe reply.give(.bytes(bytes))
         }
-        discard self
-        return result == 0
     }
 
-    consuming func endOfFile() {
-        unsafe fuse_reply_buf(request, nil, 0)
-        discard self
-    }
+    consuming func endOfFile() { unsafe give(.bytes(UnsafeRawBufferPointer(start: nil, count: 0))) }
 
-    /// Answers with `count` bytes straight from where they are.
-    consuming func memory(_ bytes: UnsafeRawBufferPointer) {
-        unsafe fuse_reply_buf(request, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
-        discard self
-    }
+    /// Answers with bytes straight from where they are.
+    consuming func memory(_ bytes: UnsafeRawBufferPointer) { unsafe give(.bytes(bytes)) }
 
+    /// Answers with the bytes of the parts, one behind the other: straight from where they are, or if there are many, from
+    /// a copy.
     consuming func memory(_ parts: UnsafeBufferPointer<iovec>) {
-        unsafe fuse_reply_iov(request, parts.baseAddress, Int32(parts.count))
-        discard self
+        if parts.count <= Self.maximumParts {
+            unsafe give(.parts(parts))
+            return
+        }
+        let count = unsafe parts.reduce(0) { unsafe $0 + $1.iov_len }
+        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 16)
+        defer { unsafe copy.deallocate() }
+        var position = 0
+        for index in parts.indices {
+            let bytes = unsafe UnsafeRawBufferPointer(
+                start: parts[index].iov_base, count: parts[index].iov_len)
+            unsafe UnsafeMutableRawBufferPointer(rebasing: copy[position...]).copyMemory(from: bytes)
+            position += bytes.count
+        }
+        unsafe give(.bytes(UnsafeRawBufferPointer(copy)))
     }
 
-    consuming func entry(_ entry: fuse_entry_param) {
-        var entry = entry
-        unsafe fuse_reply_entry(request, &entry)
-        discard self
-    }
+    consuming func entry(_ entry: fuse_entry_param) { give(.entry(entry)) }
 
     /// Where a link leads.
-    consuming func link(_ target: String) {
-        unsafe fuse_reply_readlink(request, target)
-        discard self
-    }
+    consuming func link(_ target: String) { give(.link(target)) }
 
     consuming func attributes(_ attributes: stat, timeout: Double) {
-        var attributes = attributes
-        unsafe fuse_reply_attr(request, &attributes, timeout)
-        discard self
+        give(.attributes(attributes, timeout: timeout))
     }
 
-    /// Returns false if the caller was gone: then no release will follow.
-    consuming func opened(_ info: fuse_file_info) -> Bool {
-        var info = info
-        let result = unsafe fuse_reply_open(request, &info)
-        discard self
-        return result == 0
+    /// `handle` names the open file in later requests. Returns false if the caller was gone: then no release will
+    /// follow.
+    consuming func opened(_ handle: UInt64, _ options: OpenFile.Options) -> Bool {
+        give(.opened(handle, options))
     }
 
-    consuming func statistics(_ statistics: statvfs) {
-        var statistics = statistics
-        unsafe fuse_reply_statfs(request, &statistics)
-        discard self
-    }
+    consuming func statistics(_ statistics: statvfs) { give(.statistics(statistics)) }
 
-    consuming func offset(_ offset: UInt64) {
-        unsafe fuse_reply_lseek(request, off_t(offset))
-        discard self
-    }
+    consuming func offset(_ offset: UInt64) { give(.offset(offset)) }
 
-    consuming func events(_ events: UInt32) {
-        unsafe fuse_reply_poll(request, events)
-        discard self
-    }
+    consuming func events(_ events: UInt32) { give(.events(events)) }
 
     /// Names of a directory, as many as `size` bytes hold.
-    consuming func entries(_ entries: [(name: String, node: NodeID, cookie: UInt64)], size: Int) {
-        var buffer = [CChar](repeating: 0, count: min(size, 1 << 16))
-        var used = 0
-        for (name, node, cookie) in entries {
-            var attributes = stat()
-            attributes.st_ino = ino_t(node.rawValue)
-            attributes.st_mode = node.role?.type ?? cfuse_S_IFREG
-            let room = buffer.count - used
-            let needed = unsafe buffer.withUnsafeMutableBufferPointer {
-                unsafe fuse_add_direntry(
-                    request, $0.baseAddress.map { unsafe $0 + used }, room, name, &attributes, off_t(cookie))
-            }
-            if needed > room { break }
-            used += needed
-        }
-        unsafe fuse_reply_buf(request, buffer, used)
-        discard self
-    }
+    consuming func entries(_ entries: [DirectoryEntry], size: Int) { give(.entries(entries, size: size)) }
 }

@@ -1,32 +1,35 @@
-import CFuse
 import Glibc
-import Synchronization
 
 /// Ends a session in an orderly way on SIGINT, SIGTERM and SIGHUP.
 ///
-/// A thread of its own waits for the signals. It first lets recalls that are in the kernel finish, while requests are
-/// still served; a recall that nobody answers any more would never return.
-@safe
-final class Shutdown: @unchecked Sendable {
+/// A thread of its own waits for the signals. It lets all that waits be answered, and the file system's threads end,
+/// while requests are still served: a recall that nobody answers any more would never return.
+final class Shutdown: Sendable {
     private let fileSystem: FileSystem
-    private let session: OpaquePointer
-    private let loopThread: pthread_t
-    private let requested = Atomic(false)
+    private let transport: any Transport
+    private let requested = Flag()
+    private let isEnding = Flag()
+    private let thread = Guarded<DaemonThread?>(nil)
 
     private static let signals = [SIGINT, SIGTERM, SIGHUP]
-    /// Interrupts the loop's wait; it has no other meaning.
-    private static let wakeUp = SIGUSR2
-    /// How long recalls may take to finish, in milliseconds.
-    private static let patience = 2000
 
-    /// To be made on the thread that will run the loop.
-    init(fileSystem: FileSystem, session: OpaquePointer) {
+    /// Begins to wait for the signals, which `blockSignals` has blocked.
+    init(fileSystem: FileSystem, transport: any Transport) {
         self.fileSystem = fileSystem
-        unsafe self.session = unsafe session
-        loopThread = pthread_self()
+        self.transport = transport
+        let thread = DaemonThread("signals") { self.waitForSignal() }
+        self.thread.withLock { $0 = thread }
     }
 
-    var wasRequested: Bool { requested.load(ordering: .relaxed) }
+    var wasRequested: Bool { requested.isSet }
+
+    /// Waits until the thread has ended. Once, when nothing is served any more.
+    func end() {
+        isEnding.set()
+        guard let thread = thread.withLock({ $0.take() }) else { return }
+        thread.interrupt(by: SIGTERM)
+        thread.join()
+    }
 
     private static func signalSet() -> sigset_t {
         var set = sigset_t()
@@ -39,28 +42,16 @@ final class Shutdown: @unchecked Sendable {
     static func blockSignals() {
         var set = signalSet()
         unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
-        var action = sigaction()
-        unsafe action.__sigaction_handler.sa_handler = { _ in }
-        // Without SA_RESTART: the wait is to end.
-        unsafe sigaction(wakeUp, &action, nil)
         signal(SIGPIPE, SIG_IGN)
     }
-
-    func start() { startThread("signals") { self.waitForSignal() } }
 
     private func waitForSignal() {
         var set = Self.signalSet()
         var signal: Int32 = 0
         while unsafe sigwait(&set, &signal) != 0 {}
-        requested.store(true, ordering: .relaxed)
-        fileSystem.directory.drain()
-        fileSystem.faultLog.drain()
-        var waited = 0
-        while fileSystem.directory.isRecalling, waited < Self.patience {
-            usleep(1000)
-            waited += 1
-        }
-        unsafe fuse_session_exit(session)
-        pthread_kill(loopThread, Self.wakeUp)
+        if isEnding.isSet { return }
+        requested.set()
+        fileSystem.stop(orElse: transport.abort)
+        transport.endServing()
     }
 }

@@ -95,14 +95,20 @@ final class MemoryThreads: Sendable {
             return threads
         }
         for thread in threads { thread.join() }
-        while directory.stepJob() {}
-        while let notice = directory.nextNotice() {
+        finishRest()
+    }
+
+    /// Does what is left for threads that are not there any more.
+    private func finishRest() {
+        repeat {
+            while directory.stepJob() {}
+            directory.runReady()
+            guard let notice = directory.nextNotice() else { return }
             switch notice {
             case .retrieve(_, _, let body): body(nil)
             case .done(let end, _): directory.tell(end, .unmounting)
             case .size, .drop: break
             }
-        }
-        directory.runReady()
+        } while true
     }
 }
