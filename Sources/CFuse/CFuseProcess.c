@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 int cfuse_background(void) {
@@ -46,6 +47,21 @@ void cfuse_background_ready(int descriptor) {
 }
 
 void cfuse_name_thread(const char *name) { prctl(PR_SET_NAME, name); }
+
+bool cfuse_semaphore_wait(sem_t *semaphore, long nanoseconds) {
+    struct timespec end;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += nanoseconds / 1000000000;
+    end.tv_nsec += nanoseconds % 1000000000;
+    if (end.tv_nsec >= 1000000000) {
+        end.tv_nsec -= 1000000000;
+        end.tv_sec++;
+    }
+    int result;
+    do result = sem_clockwait(semaphore, CLOCK_MONOTONIC, &end);
+    while (result != 0 && errno == EINTR);
+    return result == 0;
+}
 
 static _Noreturn void guard(const char *mountpoint, int abort_file) {
     sigset_t death;

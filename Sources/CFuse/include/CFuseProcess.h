@@ -2,6 +2,7 @@
 #ifndef CFUSE_PROCESS_H
 #define CFUSE_PROCESS_H
 
+#include <semaphore.h>
 #include <stdbool.h>
 
 /// Forks into the background. In the child, returns a descriptor to give to cfuse_background_ready. The parent does
@@ -23,5 +24,8 @@ int cfuse_start_guard(const char *mountpoint, unsigned connection);
 
 /// Names the calling thread, as ps and gdb show it. At most 15 bytes.
 void cfuse_name_thread(const char *name);
+
+/// Waits for a post, `nanoseconds` of CLOCK_MONOTONIC at most. Returns whether there was one.
+bool cfuse_semaphore_wait(sem_t *semaphore, long nanoseconds);
 
 #endif

@@ -1,3 +1,4 @@
+import CFuse
 import Glibc
 
 /// A POSIX semaphore: what threads that wait for work are woken with.
@@ -21,15 +22,6 @@ final class Semaphore: @unchecked Sendable {
 
     func wait() { while unsafe sem_wait(semaphore) != 0 {} }
 
-    /// Waits for a post, `nanoseconds` (below a second) at most.
-    func wait(atMost nanoseconds: Int) {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_REALTIME, &time)
-        time.tv_nsec += nanoseconds
-        if time.tv_nsec >= 1_000_000_000 {
-            time.tv_nsec -= 1_000_000_000
-            time.tv_sec += 1
-        }
-        while unsafe sem_timedwait(semaphore, &time) != 0, errno == EINTR {}
-    }
+    /// Waits for a post, `nanoseconds` at most: of time that passes, whatever is done to the wall clock.
+    func wait(atMost nanoseconds: Int) { _ = unsafe cfuse_semaphore_wait(semaphore, nanoseconds) }
 }
