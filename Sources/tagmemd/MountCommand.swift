@@ -71,17 +71,18 @@ struct MountCommand: ParsableCommand {
 
         var background: Int32?
         if !foreground, !debug {
-            let descriptor = cfuse_background()
+            let descriptor = unsafe cfuse_background(mountpoint.path)
             guard descriptor >= 0 else {
                 throw Failure(unsafe "cannot go to the background: \(String(cString: strerror(errno)))")
             }
             background = descriptor
         }
         let session = try Session(map: map, layout: layout, deviceTree: deviceTree, configuration)
-        try session.run {
+        try session.run { [background] in
             guard let background else { return }
+            cfuse_background_serving(background)
             logToSystemLog()
-            cfuse_background_ready(background)
+            cfuse_background_detach(background)
         }
     }
 }

@@ -82,15 +82,6 @@ import Testing
         if byte < 16 { #expect(HexDigit.digit(of: byte) == String(byte, radix: 16).utf8.first) }
     }
 
-    @Test(
-        "octal escapes of mountinfo",
-        arguments: [
-            ("/mnt/plain", "/mnt/plain"), ("/a\\040b", "/a b"), ("\\134\\011\\012", "\\\t\n"),
-            ("/x\\04", "/x\\04"), ("/x\\", "/x\\"), ("/x\\999", "/x\\999"), ("\\303\\251", "é"),
-            ("\\0401", " 1"), ("\\777", "\\777"),
-        ])
-    func octal(_ field: String, _ expected: String) { #expect(unescaped(field[...]) == expected) }
-
     @Test("host files are read up to the limit")
     func hostFiles() throws {
         let text = try #require(readHostFile("/proc/self/status", limit: 1 << 16))

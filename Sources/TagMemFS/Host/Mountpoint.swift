@@ -11,14 +11,18 @@ public struct Mountpoint: Sendable {
     public init(_ given: String) throws(MountpointError) {
         let path = try Self.canonical(given)
         self.path = path
-        if let type = MountedFileSystem(at: path)?.type {
+        var last: String?
+        // One may lie on top of another.
+        while let mounted = MountedFileSystem(at: path) {
+            guard mounted.type == "fuse.\(Session.type)", mounted.device != last else {
+                throw .foreign(path, type: mounted.type)
+            }
             // Attributes may be cached; what df shows never is.
             var statistics = statvfs()
             let isStale = unsafe statvfs(path, &statistics) != 0 && errno == ENOTCONN
-            guard type == "fuse.\(Session.type)" else { throw .foreign(path, type: type) }
             guard isStale else { throw .alreadyMounted(path) }
             try Self.unmount(path)
-            if let type = MountedFileSystem(at: path)?.type { throw .foreign(path, type: type) }
+            last = mounted.device
         }
         var status = stat()
         guard unsafe stat(path, &status) == 0 else { throw .unusable(given, errno) }
@@ -57,49 +61,6 @@ private func realPath(_ path: String) -> String? {
     guard let resolved = unsafe realpath(path, nil) else { return nil }
     defer { unsafe free(resolved) }
     return unsafe String(cString: resolved)
-}
-
-/// A file system that is mounted somewhere.
-struct MountedFileSystem {
-    /// As after `mount -t`.
-    let type: String
-    /// `major:minor`. For FUSE the minor number is the connection's under /sys/fs/fuse/connections.
-    let device: String
-
-    /// The topmost file system at `path`, from /proc/self/mountinfo; nil if none is mounted there. A stat would be a
-    /// request to that file system.
-    init?(at path: String) {
-        guard let text = readHostFile("/proc/self/mountinfo", limit: 1 << 20) else { return nil }
-        var found: (type: String, device: String)?
-        for line in text.split(separator: "\n") {
-            // 36 35 98:0 /root /mount/point options - type source superoptions
-            let fields = line.split(separator: " ")
-            guard fields.count > 5, unescaped(fields[4]) == path, let dash = fields.firstIndex(of: "-"),
-                dash + 1 < fields.count
-            else { continue }
-            found = (String(fields[dash + 1]), String(fields[2]))
-        }
-        guard let found else { return nil }
-        (type, device) = found
-    }
-}
-
-/// mountinfo writes blanks and backslashes as three octal digits.
-func unescaped(_ field: Substring) -> String {
-    var bytes: [UInt8] = []
-    var rest = field.utf8[...]
-    while let byte = rest.popFirst() {
-        let digits = rest.prefix(3)
-        if byte == UInt8(ascii: "\\"), digits.count == 3,
-            let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 8)
-        {
-            bytes.append(value)
-            rest = rest.dropFirst(3)
-        } else {
-            bytes.append(byte)
-        }
-    }
-    return String(decoding: bytes, as: UTF8.self)
 }
 
 /// Why a file system cannot be mounted somewhere.

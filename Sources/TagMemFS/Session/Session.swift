@@ -23,8 +23,8 @@ public final class Session: @unchecked Sendable {
     let fileSystem: FileSystem
     private let configuration: Configuration
     private var session: OpaquePointer?
-    /// Called when the kernel has been answered that the mount is up.
-    private var onReady: () -> Void = {}
+    /// Called when the kernel asks for the first time.
+    private var onReady: @Sendable () -> Void = {}
 
     static let type = "tagmemd"
 
@@ -45,9 +45,9 @@ public final class Session: @unchecked Sendable {
     /// Mounts, serves until the file system is unmounted or a signal ends it, and unmounts.
     ///
     /// To be called once, on the main thread, before any other thread is started: the calling thread's signal mask is
-    /// inherited by all others. `onReady` is called once, when the mount answers. libfuse and the kernel explain a
-    /// failure to mount on stderr (`SessionError.Explained`).
-    public func run(onReady: @escaping () -> Void) throws {
+    /// inherited by all others. `onReady` is called once, when requests are served, on a thread of its own, which it may
+    /// keep. libfuse and the kernel explain a failure to mount on stderr (`SessionError.Explained`).
+    public func run(onReady: @escaping @Sendable () -> Void) throws {
         self.onReady = onReady
         let session = try unsafe makeSession()
         unsafe self.session = unsafe session
@@ -59,13 +59,15 @@ public final class Session: @unchecked Sendable {
         guard unsafe cfuse_take_over_io(session, !configuration.usesPageCache) == 0 else {
             throw SessionError.Explained()
         }
-        if let mounted = MountedFileSystem(at: configuration.mountpoint) { prepare(mounted) }
+        let mounted = MountedFileSystem(at: configuration.mountpoint, type: "fuse.\(Self.type)")
+        unsafe prepare(mounted, session)
         let shutdown = unsafe Shutdown(fileSystem: fileSystem, session: session)
         shutdown.start()
         unsafe fileSystem.start(SessionNotifier(session))
         let result = unsafe cfuse_session_loop(session, Self.threadCount)
         fileSystem.stop()
-        unsafe fuse_session_unmount(session)
+        // libfuse unmounts what is at the path: only if that is still what it mounted. The connection ends in any case.
+        if mounted?.isOnTop(at: configuration.mountpoint) == true { unsafe fuse_session_unmount(session) }
         // 0: unmounted from outside; positive: a signal. The rest is a broken connection.
         if result < 0, !shutdown.wasRequested { throw SessionError.loop(-result) }
     }
@@ -78,10 +80,9 @@ public final class Session: @unchecked Sendable {
     }
 
     /// What needs the mount's device.
-    private func prepare(_ mounted: MountedFileSystem) {
-        let minor = mounted.device.split(separator: ":").last.flatMap { UInt32($0) } ?? 0
-        let result = unsafe cfuse_start_guard(configuration.mountpoint, minor)
-        if result != 0 { warn("no guard against a killed daemon: \(errorText(-result))") }
+    private func prepare(_ mounted: MountedFileSystem?, _ session: OpaquePointer) {
+        unsafe startGuard(mounted, session)
+        guard let mounted else { return }
         // The kernel lets FUSE files have few dirty pages and writes back all others at once, as behind a slow disk.
         // This one is memory: stores to mapped pages are to cost what they cost on tmpfs. Only root may say so.
         let settings = "/sys/class/bdi/\(mounted.device)/"
@@ -89,9 +90,25 @@ public final class Session: @unchecked Sendable {
         writeHostFile(settings + "max_ratio", "100")
     }
 
+    private func startGuard(_ mounted: MountedFileSystem?, _ session: OpaquePointer) {
+        var problem = "the mount is not in /proc/self/mountinfo"
+        if let connection = mounted?.connection {
+            let result = cfuse_start_guard(connection)
+            if result == 0 { return }
+            problem =
+                result == -ENOENT ? "/sys/fs/fuse/connections is not mounted" : errorText(-result)
+        }
+        // What was unmounted already needs none.
+        var connection = unsafe pollfd(fd: fuse_session_fd(session), events: 0, revents: 0)
+        if unsafe poll(&connection, 1, 0) == 1 { return }
+        warn("no guard against a killed daemon: \(problem)")
+    }
+
     private func makeSession() throws(SessionError.Explained) -> OpaquePointer {
         var options = configuration.mountOptions
-        options += ["fsname=\(configuration.source)", "subtype=\(Self.type)", "default_permissions"]
+        options += [
+            "fsname=\(escapedOption(configuration.source))", "subtype=\(Self.type)", "default_permissions",
+        ]
         var arguments = [Self.type, "-o", options.joined(separator: ",")]
         if configuration.isDebugging { arguments.append("-d") }
         var operations = makeOperations()
@@ -144,8 +161,18 @@ public final class Session: @unchecked Sendable {
             // The kernel holds the locks of all pages of a cached write; with one, no recall can wait for another's.
             unsafe connection.pointee.max_write = UInt32(Page.size)
         }
-        onReady()
+        startThread("ready", onReady)
     }
+}
+
+/// A value as libfuse and fusermount3 take it in a list of options: of a comma and a backslash nothing else can be made.
+private func escapedOption(_ value: String) -> String {
+    var escaped = ""
+    for character in value.unicodeScalars {
+        if character == "," || character == "\\" { escaped.unicodeScalars.append("\\") }
+        escaped.unicodeScalars.append(character)
+    }
+    return escaped
 }
 
 public enum SessionError: Error, CustomStringConvertible {
