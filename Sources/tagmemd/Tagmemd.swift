@@ -1,4 +1,5 @@
 import ArgumentParser
+import CFuse
 import Glibc
 import TagMemFS
 
@@ -9,6 +10,7 @@ enum Tagmemd {
 
     /// One line on stderr and a status for every failure: 64 for a wrong command line, 1 for everything else.
     static func main() {
+        cfuse_fill_standard_descriptors()
         let arguments = CommandLine.arguments.dropFirst()
         if let command = commands.first(where: { $0.configuration.commandName == arguments.first }) {
             run(command, Array(arguments.dropFirst()))
@@ -19,15 +21,18 @@ enum Tagmemd {
 
     private static func run(_ type: any ParsableCommand.Type, _ arguments: [String]) {
         do {
-            var command = try type.parseAsRoot(arguments)
-            try command.run()
+            do {
+                var command = try type.parseAsRoot(arguments)
+                try command.run()
+            } catch  where type.exitCode(for: error) == .success {
+                // --help and --version.
+                try OutputFile.standardOutput.write(Array("\(type.fullMessage(for: error))\n".utf8))
+            }
         } catch {
-            let code = type.exitCode(for: error)
-            guard code != .success else { type.exit(withError: error) }
             if error is SessionError.Explained { _exit(1) }
             let text = type.message(for: error).split(separator: "\n").first.map(String.init)
             warn(text ?? "failed")
-            _exit(code == .validationFailure ? 64 : 1)
+            _exit(type.exitCode(for: error) == .validationFailure ? 64 : 1)
         }
     }
 }
