@@ -52,6 +52,11 @@ struct MountCommand: ParsableCommand {
     func validate() throws {
         if places.isEmpty { throw ValidationError("no mount point is given; see --help") }
         if places.count > 2 { throw ValidationError("'\(places[2])' is one argument too many; see --help") }
+        // What mount.fuse3 hands on: a mount that the daemon could not end in an orderly way.
+        if places[places.count - 1].hasPrefix("/dev/fd/") {
+            throw ValidationError("mount option 'drop_privileges': not supported")
+        }
+        if places.count == 2, places[0].isEmpty { throw ValidationError("the source is empty; see --help") }
         let mountOptions = try MountOptions(options)
         try machine.requireOneMachine(
             size: machine.size ?? mountOptions.size, base: machine.base ?? mountOptions.base)

@@ -33,7 +33,9 @@ import Testing
             ([], "no mount point"), (["a", "b", "c"], "'c'"), (["/mnt", "--size", "0"], "size 0"),
             (["/mnt", "--size", "x"], "x"), (["/mnt", "--base", "99999999T"], "99999999T"),
             (["/mnt", "-o", "bogus"], "unknown mount option 'bogus'"), (["/mnt", "-o", "size=?"], "'size'"),
-            (["/mnt", "--bogus"], "--bogus"), (["/mnt", "-o"], "-o"),
+            (["/mnt", "--bogus"], "--bogus"), (["/mnt", "-o"], "-o"), (["", "/mnt"], "source is empty"),
+            (["x", "/dev/fd/5"], "'drop_privileges'"),
+            (["x", "/mnt", "-o", "remount,size=2G"], "'remount'"),
         ] as [([String], String)])
     func refused(_ arguments: [String], _ text: String) {
         do {
