@@ -78,7 +78,7 @@ static _Noreturn void fail(const char *mountpoint, int status) {
     if (WIFSIGNALED(status))
         dprintf(2, "tagmemd: %s: the daemon was killed: %s\n", mountpoint, strsignal(WTERMSIG(status)));
     else
-        dprintf(2, "tagmemd: %s: unmounted before the mount answered\n", mountpoint);
+        dprintf(2, "tagmemd: %s: the connection ended before the mount answered\n", mountpoint);
     _exit(1);
 }
 

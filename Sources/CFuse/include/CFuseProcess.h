@@ -11,14 +11,14 @@
 void cfuse_fill_standard_descriptors(void);
 
 /// Forks into the background. In the child, returns a descriptor for the two functions below. The parent does not
-/// return: it exits with status 0 once the file system at `mountpoint` answers and the child has let go of the terminal;
-/// with the child's status if that ends before; with status 1, after a line on stderr, if the child ends without a word
-/// or the mount does not answer in time.
+/// return: it exits with status 0 once the file system at `mountpoint` answers and the child has let go of the
+/// terminal; with the child's status if that fails before; with status 1, after a line on stderr, if the child ends
+/// without a word or the mount does not answer in time.
 /// Call before any thread is started. Returns -1 with errno set if the process cannot fork.
 int cfuse_background(const char *mountpoint);
 
-/// Says that requests are served from now on, and waits until the parent has had an answer, or has gone. Blocks for as long
-/// as that takes: not for a thread that serves requests.
+/// Says that requests are served from now on, and waits until the parent has had an answer, or has gone. Blocks for as
+/// long as that takes: not for a thread that serves requests.
 void cfuse_background_serving(int descriptor);
 
 /// Detaches from the terminal and lets the parent go.
