@@ -79,7 +79,8 @@ struct PageCacheTests {
                 #expect(try script("load 0 \(value)") == "0x\(String(value, radix: 16))")
             }
             #expect(
-                try File("\(path)/phys/checked", O_RDONLY).read(at: 0x4000_0000, count: 18) == [0x11] + [UInt8](repeating: 0, count: 15) + [16, 17])
+                try File("\(path)/phys/checked", O_RDONLY).read(at: 0x4000_0000, count: 18) == [0x11]
+                    + [UInt8](repeating: 0, count: 15) + [16, 17])
             script.program.kill()
             #expect(script.program.wait(seconds: 5) != nil)
             try mem.close()
