@@ -232,6 +232,20 @@ import Testing
         #expect(shrink.isGranted)
     }
 
+    @Test("who waits and is refused then leaves nothing behind at the line where it waited")
+    func refusedWaiter() throws {
+        let fixture = try ObjectFixture()
+        let object = try fixture.make(.tagged, pages: 2)
+        try fixture.fill(Self.view0, of: object, at: 4096)
+        let write = fixture.begin(.write, .tags, of: object, at: 128, count: 128)
+        #expect(write.isWaiting)
+        // The invariants are looked at after each step: nobody waits at the page of the view any more.
+        let shrink = try fixture.resize(object, pages: 1)
+        #expect(write.error == .pastEnd)
+        try fixture.recallAll()
+        #expect(shrink.isGranted)
+    }
+
     // MARK: Holes
 
     @Test("a hole takes whole pages back, and sets the rest of the range to zero")

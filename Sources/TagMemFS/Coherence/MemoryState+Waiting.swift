@@ -115,7 +115,12 @@ extension MemoryState {
     }
 
     private mutating func leavePlaces(of waiter: Waiter) {
-        waits.unpark(waiter)
+        if case .line(let line) = waiter.place {
+            waits.unpark(waiter)
+            // Whoever is parked behind it is first now; and if nobody is, the line is not awaited.
+            set(line, lines[line])
+        }
+        waiter.place = .none
         defer {
             waiter.claim = 0
             waiter.line = 0
