@@ -246,6 +246,22 @@ import Testing
         #expect(shrink.isGranted)
     }
 
+    @Test("a page that was written as a whole comes back as a whole, whatever was behind the end before")
+    func wholeWrite() throws {
+        let fixture = try ObjectFixture()
+        fixture.directory.look { $0.usesPageCache = true }
+        let object = try fixture.make(.untagged)
+        #expect(try fixture.resize(object, to: 100).isGranted)
+        // The kernel has dropped the page by the time of the write, which the directory does not know.
+        try fixture.fill(.mem, of: object, at: 0)
+        #expect(try fixture.resize(object, to: 4096).isGranted)
+        let write = fixture.begin(.cachedWrite, .mem, of: object, at: 0, count: 4096)
+        #expect(write.isGranted)
+        try fixture.end(write)
+        try fixture.writeBack(7, .mem, of: object, at: 0)
+        #expect(try fixture.isAll(7, object, page: 0))
+    }
+
     // MARK: Holes
 
     @Test("a hole takes whole pages back, and sets the rest of the range to zero")
