@@ -43,6 +43,24 @@ import Testing
         #expect(fixture.used == 3 + lent)
     }
 
+    @Test("of two growths that each fit, one succeeds")
+    func twoGrowths() throws {
+        let fixture = try ObjectFixture(blocks: 32)
+        let objects = [try fixture.make(.untagged), try fixture.make(.untagged)]
+        let pages = fixture.directory.withPages { $0.allocator.availableUntagged } * 3 / 5
+        let growths = objects.map { object in
+            let growth = ObjectFixture.Operation()
+            fixture.directory.resize(object, to: UInt64(pages) * fixture.pageSize, then: growth)
+            return growth
+        }
+        try fixture.goOn()
+        withKnownIssue("nothing is promised when a growth begins") {
+            #expect(growths.count { $0.isGranted } == 1)
+            #expect(growths.count { $0.error == .noSpace } == 1)
+            #expect(fixture.used == pages)
+        }
+    }
+
     @Test("growth waits for phys to give a page back that it has cached")
     func waitsForPhysical() throws {
         let fixture = try ObjectFixture(blocks: 1)
