@@ -25,9 +25,11 @@ import Testing
     @Test("memory stays coherent, nothing hangs, nothing is lost", arguments: worlds)
     func anyInterleaving(_ world: World) throws {
         try withSeed { generator in
-            for _ in 0..<4 * soakFactor {
+            for _ in 0..<2 * soakFactor {
                 let kernel = try ObjectKernel(world.shape, SeededGenerator(seed: generator.next()))
                 for _ in 0..<3 { try kernel.run(steps: 250) }
+                try kernel.begin(steps: 60)
+                try kernel.unmount()
             }
         }
     }

@@ -43,6 +43,24 @@ import Testing
         #expect(fixture.used == 3 + lent)
     }
 
+    @Test("of two growths that each fit, one succeeds")
+    func twoGrowths() throws {
+        let fixture = try ObjectFixture(blocks: 32)
+        let objects = [try fixture.make(.untagged), try fixture.make(.untagged)]
+        let pages = fixture.directory.withPages { $0.allocator.availableUntagged } * 3 / 5
+        let growths = objects.map { object in
+            let growth = ObjectFixture.Operation()
+            fixture.directory.resize(object, to: UInt64(pages) * fixture.pageSize, then: growth)
+            return growth
+        }
+        try fixture.goOn()
+        withKnownIssue("nothing is promised when a growth begins") {
+            #expect(growths.count { $0.isGranted } == 1)
+            #expect(growths.count { $0.error == .noSpace } == 1)
+            #expect(fixture.used == pages)
+        }
+    }
+
     @Test("growth waits for phys to give a page back that it has cached")
     func waitsForPhysical() throws {
         let fixture = try ObjectFixture(blocks: 1)
@@ -230,6 +248,36 @@ import Testing
         #expect(shrink.isWaiting)
         try fixture.end(read)
         #expect(shrink.isGranted)
+    }
+
+    @Test("who waits and is refused then leaves nothing behind at the line where it waited")
+    func refusedWaiter() throws {
+        let fixture = try ObjectFixture()
+        let object = try fixture.make(.tagged, pages: 2)
+        try fixture.fill(Self.view0, of: object, at: 4096)
+        let write = fixture.begin(.write, .tags, of: object, at: 128, count: 128)
+        #expect(write.isWaiting)
+        // The invariants are looked at after each step: nobody waits at the page of the view any more.
+        let shrink = try fixture.resize(object, pages: 1)
+        #expect(write.error == .pastEnd)
+        try fixture.recallAll()
+        #expect(shrink.isGranted)
+    }
+
+    @Test("a page that was written as a whole comes back as a whole, whatever was behind the end before")
+    func wholeWrite() throws {
+        let fixture = try ObjectFixture()
+        fixture.directory.look { $0.usesPageCache = true }
+        let object = try fixture.make(.untagged)
+        #expect(try fixture.resize(object, to: 100).isGranted)
+        // The kernel has dropped the page by the time of the write, which the directory does not know.
+        try fixture.fill(.mem, of: object, at: 0)
+        #expect(try fixture.resize(object, to: 4096).isGranted)
+        let write = fixture.begin(.cachedWrite, .mem, of: object, at: 0, count: 4096)
+        #expect(write.isGranted)
+        try fixture.end(write)
+        try fixture.writeBack(7, .mem, of: object, at: 0)
+        #expect(try fixture.isAll(7, object, page: 0))
     }
 
     // MARK: Holes

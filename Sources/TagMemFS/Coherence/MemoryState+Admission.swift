@@ -212,10 +212,12 @@ extension MemoryState {
         }
     }
 
-    /// A page of `mem` that is filled anew has nothing from behind an old end.
+    /// A page of `mem` that is filled anew, or written as a whole, has nothing from behind an old end.
     private mutating func forgetTails(of access: MemoryAccess) {
         let object = access.alias.object
-        guard access.isFill, access.alias.kind == .mem, !objects[object].staleTails.isEmpty else { return }
+        guard access.alias.kind == .mem, !objects[object].staleTails.isEmpty else { return }
+        let isWhole = access.offset % Page.size == 0 && access.requested >= Int(Page.size)
+        guard access.isFill || isWhole else { return }
         let end = access.offset + UInt64(access.requested)
         for offset in stride(from: Page.start(access.offset), to: end, by: Int(Page.size)) {
             objects[object].staleTails[offset] = nil

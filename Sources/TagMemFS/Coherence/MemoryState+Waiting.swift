@@ -115,7 +115,8 @@ extension MemoryState {
     }
 
     private mutating func leavePlaces(of waiter: Waiter) {
-        if let line = waits.unpark(waiter) { lines[line] = lines[line].awaited(waits.isAwaited(line)) }
+        // Whoever is parked behind it is first now; and if nobody is, the line is not awaited.
+        if let line = waits.unpark(waiter) { set(line, lines[line]) }
         defer {
             waiter.claim = 0
             waiter.line = 0

@@ -25,6 +25,9 @@ extension ObjectKernel {
         case .writeBack:
             pick { $0.isDirty && !$0.isLocked && !$0.isWriting }.map { beginWriteback($0.file, $0.offset) }
         case .changeWriters: changeWriters()
+        case .storeBehindEnd: storeBehindEnd()
+        case .allocate: allocate()
+        case .planFill: planFill()
         case .pin: pin()
         }
     }
@@ -49,6 +52,16 @@ extension ObjectKernel {
         guard object.size > 0 else { return nil }
         let address = UInt64.random(in: 0..<object.size, using: &generator)
         return (generator.oneIn(2) ? Page.start(address) : address) / file.kind.scale
+    }
+
+    /// The kernel takes files other than `mem` for longer than they are, by a page after growth, and until it asks by
+    /// whatever they have lost.
+    private func randomFillOffset(_ file: File) -> UInt64? {
+        guard let object = file.object, file.kind != .mem, generator.oneIn(4) else {
+            return randomOffset(file).map { Page.start($0) }
+        }
+        let address = UInt64.random(in: 0..<object.size + 2 * pageSize, using: &generator)
+        return Page.start(address / file.kind.scale)
     }
 
     private func pick(
@@ -109,7 +122,7 @@ extension ObjectKernel {
     }
 
     private func beginFill(of count: Int) {
-        guard let file = randomFile(), let offset = randomOffset(file).map({ Page.start($0) }) else { return }
+        guard let file = randomFile(), let offset = randomFillOffset(file) else { return }
         let offsets = (0..<count).map { offset + UInt64($0) * 4096 }
         guard offsets.allSatisfy({ file.pages[$0] == nil }) else { return }
         // The kernel asks for nothing behind the end that it knows.
@@ -125,7 +138,11 @@ extension ObjectKernel {
             isOpenForWriting(file)
         else { return }
         var parts: [(Int, Int, Place)] = []
-        forEachKnown(of: footprint(file, offset, 4096)) { parts.append(($1, $2, $3)) }
+        let tail = file.pages[offset]?.tail ?? .max
+        forEachKnown(of: footprint(file, offset, 4096)) { _, position, count, place in
+            let count = min(count, tail - position)
+            if count > 0 { parts.append((position, count, place)) }
+        }
         guard let (position, count, place) = parts.randomElement(using: &generator) else { return }
         let start = Int.random(in: 0..<count, using: &generator)
         let length = min(count - start, [1, 16, 128, 4096][Int(generator.bits(2))])

@@ -47,6 +47,8 @@ extension ObjectKernel {
                 guard let bytes = page.bytes else { continue }
                 let footprint = footprint(file, offset, 4096)
                 forEachKnown(of: footprint) { address, position, count, place in
+                    let count = min(count, (page.tail ?? .max) - position)
+                    guard count > 0 else { return }
                     let part = bytes[position..<position + count]
                     let name = "\(file) 0x\(String(offset, radix: 16)) at \(position)"
                     if part != model(place, count) { failure = "lost in the page cache: \(name)" }

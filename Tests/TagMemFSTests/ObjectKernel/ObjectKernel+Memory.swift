@@ -8,7 +8,8 @@ extension ObjectKernel {
     ///
     /// The `count` bytes are in one line. Returns how many of them the model knows.
     func place(of address: PhysicalAddress, count: Int) -> (place: Place, count: Int)? {
-        guard let run = dram.run(at: address, limit: count) else { return nil }
+        // Changes that draining ends may have got anywhere.
+        guard !isDraining, let run = dram.run(at: address, limit: count) else { return nil }
         if let (object, offset) = owner(of: address) {
             let offset = Int(offset)
             let range = UInt64(offset)..<UInt64(offset + count)

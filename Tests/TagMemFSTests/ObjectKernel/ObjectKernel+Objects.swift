@@ -10,10 +10,11 @@ extension ObjectKernel {
 
     /// Something that is done in steps.
     func change(_ name: String, _ job: some PageJob) {
-        directory.start(job, then: answer(name) { _ in })
+        let answer = answer(name) { _ in }
+        send(.change { [directory] in directory.start(job, then: answer) })
     }
 
-    private func answer(_ name: String, _ body: @escaping (FileError?) -> Void) -> Answer {
+    func answer(_ name: String, _ body: @escaping (FileError?) -> Void) -> Answer {
         final class Token {}
         let token = Token()
         note("begin \(name)")
@@ -22,7 +23,9 @@ extension ObjectKernel {
             note("answer \(name): \(error.map { "\($0)" } ?? "done")")
             if outstanding[ObjectIdentifier(token)] == nil { failure = "answered twice: \(name)" }
             outstanding[ObjectIdentifier(token)] = nil
-            if let error, error != .noSpace { failure = "\(name) failed with \(error)" }
+            if let error, error != .noSpace, !(isDraining && error == .unmounting) {
+                failure = "\(name) failed with \(error)"
+            }
             body(error)
         }
     }
@@ -74,24 +77,28 @@ extension ObjectKernel {
         }
         let answer = answer("resize of \(object.name) from \(old) to \(size)") {
             [self] error in
-            if error != nil, size <= old { failure = "a shrink failed" }
+            if error != nil, size <= old, !isDraining { failure = "a shrink failed" }
             answered.append { [self] in
                 let end = error == nil ? size : old
-                return finishResize(object, to: end, settled: size < old ? behind : nil)
+                return finishResize(object, from: old, to: end, settled: size < old ? behind : nil)
             }
             outstanding[ObjectIdentifier(object)] = "the kernel's part of a resize"
         }
-        directory.resize(object.id, to: size, then: answer)
+        send(.change { [directory] in directory.resize(object.id, to: size, then: answer) })
     }
 
-    private func finishResize(_ object: Object, to end: UInt64, settled: Range<UInt64>?) -> Bool {
+    private func finishResize(
+        _ object: Object, from old: UInt64, to end: UInt64, settled: Range<UInt64>?
+    ) -> Progress {
         // The size is known and write-backs flow, before the pages behind it are dropped.
         object.size = end
         object.mem.holdsBack = false
         for (offset, page) in object.mem.pages where offset + 4096 > end {
-            if page.isLocked || page.isWriting { return false }
+            if page.isLocked || page.isWriting { return .waiting }
         }
         for offset in object.mem.pages.keys where offset + 4096 > end {
+            if end >= old, offset < end { continue }
+            object.mem.pages[offset]?.tail = nil
             if offset >= end {
                 object.mem.pages[offset] = nil
             } else {
@@ -100,13 +107,31 @@ extension ObjectKernel {
                     kept..., with: Array(repeating: 0, count: 4096 - kept))
             }
         }
+        // Then all pages of the inode are dropped; those that are dirty are written back first.
+        // A store between the old end and the new one before that is one that truncate(2) is under way for still.
+        let oldEnd = Page.start(old)
+        if end > old, old != oldEnd, object.mem.pages[oldEnd]?.tail == nil {
+            object.mem.pages[oldEnd]?.tail = Int(old - oldEnd)
+        }
+        if old != end, let offset = object.mem.pages.keys.min() {
+            guard let page = object.mem.pages[offset], !page.isLocked, !page.isWriting else {
+                return .waiting
+            }
+            if page.isDirty {
+                beginWriteback(object.mem, offset)
+            } else {
+                object.mem.pages[offset] = nil
+            }
+            return .goingOn
+        }
         if let settled, let index = object.unsettled.firstIndex(of: settled) {
             object.unsettled.remove(at: index)
         }
         object.mem.isLocked = false
         outstanding[ObjectIdentifier(object)] = nil
         note("resized \(object.name) to \(end)")
-        return true
+        checkTails(of: object)
+        return .done
     }
 
     private func cut(_ object: Object, at size: UInt64) {
@@ -139,18 +164,18 @@ extension ObjectKernel {
         clearTags(object, whole)
         object.unsettled.append(range)
         let answer = answer("punch of \(object.name) \(range)") { [self] error in
-            if error != nil { failure = "a punch failed" }
+            if error != nil, !isDraining { failure = "a punch failed" }
             outstanding[ObjectIdentifier(object)] = "the kernel's part of a punch"
             answered.append { [self] in finishPunch(object, range) }
         }
-        directory.start(PunchJob(object.id, range), then: answer)
+        send(.change { [directory] in directory.start(PunchJob(object.id, range), then: answer) })
     }
 
-    private func finishPunch(_ object: Object, _ range: Range<UInt64>) -> Bool {
+    private func finishPunch(_ object: Object, _ range: Range<UInt64>) -> Progress {
         let touched = object.mem.pages.filter {
             $0.key < range.upperBound && $0.key + 4096 > range.lowerBound
         }
-        if touched.values.contains(where: { $0.isLocked || $0.isWriting }) { return false }
+        if touched.values.contains(where: { $0.isLocked || $0.isWriting }) { return .waiting }
         for offset in touched.keys {
             if range.lowerBound <= offset, offset + 4096 <= range.upperBound {
                 object.mem.pages[offset] = nil
@@ -166,7 +191,7 @@ extension ObjectKernel {
         if let index = object.unsettled.firstIndex(of: range) { object.unsettled.remove(at: index) }
         object.mem.isLocked = false
         outstanding[ObjectIdentifier(object)] = nil
-        return true
+        return .done
     }
 
     func convert() {
@@ -175,7 +200,7 @@ extension ObjectKernel {
         object.isConverting = true
         clearTags(object, 0..<UInt64(object.data.count))
         let answer = answer("\(object.name) turns \(use)") { _ in object.isConverting = false }
-        directory.setUse(use, of: object.id, then: answer)
+        send(.change { [directory] in directory.setUse(use, of: object.id, then: answer) })
     }
 
     /// The last file is closed and the object has no name: nothing of it is dirty or under way.
@@ -204,11 +229,10 @@ extension ObjectKernel {
         }
         let released = Answer { [self] error in
             note("removed \(object.name)")
-            if error != nil || outstanding[ObjectIdentifier(object)] == nil {
-                failure = "removed twice, or not"
-            }
+            if error != nil && !isDraining || object.isReleased { failure = "removed twice, or not" }
+            object.isReleased = true
             outstanding[ObjectIdentifier(object)] = nil
-            if object.files.contains(where: { !$0.pages.isEmpty }) {
+            if !isDraining, object.files.contains(where: { !$0.pages.isEmpty }) {
                 failure = "\(object.name) is gone, and the kernel has pages of it"
             }
             objects.removeAll { $0 === object }
@@ -220,7 +244,10 @@ extension ObjectKernel {
         guard let file = randomFile() else { return }
         let mode = TagCheckMode.allCases[Int(generator.bits(2))]
         let answer = answer("mode \(mode) of \(file.object?.name ?? "phys") ") { _ in }
-        directory.changeMode(of: file.alias.object, to: mode, then: answer)
+        send(
+            .change { [directory] in
+                directory.changeMode(of: file.alias.object, to: mode, then: answer)
+            })
     }
 
     func pin() {

@@ -20,15 +20,17 @@ extension ObjectKernel {
             }
             count = min(count, 4096)
         }
-        let access = directory.beginWriteback(file.alias, at: offset, count: count)
-        writebacks.append(Writeback(file, offset, access))
+        send(.writeback(Writeback(file, offset, count)))
     }
 
     func finish(_ writeback: Writeback) {
         writebacks.removeAll { $0 === writeback }
         let file = writeback.file
+        busyServers -= 1
+        guard let access = writeback.access else { return }
+        defer { directory.end(access) }
         guard let page = file.pages[writeback.offset], let bytes = page.bytes else { return }
-        let footprint = writeback.access.footprint
+        let footprint = access.footprint
         checkPlace(of: file, writeback.offset, 4096, footprint, cuts: writeback.cuts)
         note("written back \(file) 0x\(String(writeback.offset, radix: 16))")
         let changed =
@@ -38,7 +40,6 @@ extension ObjectKernel {
         }
         directory.recallViews(of: changed)
         file.pages[writeback.offset]?.isWriting = false
-        directory.end(writeback.access)
     }
 
     func isIdle(_ lane: Lane) -> Bool {

@@ -7,14 +7,7 @@ extension ObjectKernel {
     func submit(_ request: Request) {
         note("\(request)")
         outstanding[ObjectIdentifier(request)] = request.description
-        let access = MemoryAccess(
-            request.purpose, request.file.alias, at: request.offset, count: request.count, tag: request.tag)
-        switch directory.begin(access) as Admission {
-        case .decided(let grant): decided(request, grant)
-        case .queued(let ticket):
-            if request.isFill, request.count > 4096 { failure = "a fill of several pages waits: \(request)" }
-            directory.wait(ticket, request)
-        }
+        send(.access(request))
     }
 
     func decided(_ request: Request, _ grant: Grant) {
@@ -22,6 +15,7 @@ extension ObjectKernel {
         switch grant {
         case .granted(let access):
             request.access = access
+            check(request, granted: access)
             clock += 1
             request.granted = clock
             request.cuts = request.file.object?.cuts ?? 0
@@ -34,6 +28,7 @@ extension ObjectKernel {
             drop(request)
         case .failed(let error):
             let expected: [FileError] = [.readaheadRefused, .noSpace, .pastEnd, .hole, .notTaggable]
+            if isDraining, error == .unmounting { return drop(request) }
             if !expected.contains(error) { failure = "failed with \(error): \(request)" }
             drop(request)
         }
@@ -52,6 +47,7 @@ extension ObjectKernel {
             request.file.isLocked = false
             if request.file.kind == .mem, let object = request.file.object {
                 object.size = memory(of: object).size
+                checkTails(of: object)
             }
         }
     }
@@ -80,6 +76,7 @@ extension ObjectKernel {
         }
         drop(request)
         directory.end(access)
+        if request.isServed { busyServers -= 1 }
     }
 
     private func copy(_ request: Request, _ access: MemoryAccess) {

@@ -4,7 +4,7 @@
 /// one thing after the other until there is nothing left.
 extension ObjectKernel {
     var areThreadsIdle: Bool {
-        threads.allSatisfy { work, isAwake in !isAwake && bells.threads[work] == 0 }
+        notice == nil && threads.allSatisfy { work, isAwake in !isAwake && bells.threads[work] == 0 }
     }
 
     /// One step of a thread. False if it sleeps, or waits for something.
@@ -14,13 +14,20 @@ extension ObjectKernel {
             threads[work] = true
             return true
         }
-        let didSomething =
-            switch work {
-            case .jobs: directory.stepJob()
-            case .ready: runReady()
-            case .notices: sayNotice()
+        switch work {
+        case .jobs:
+            if !directory.stepJob() { threads[work] = false }
+        case .ready:
+            if !runReady() { threads[work] = false }
+        case .notices:
+            if notice == nil { notice = directory.nextNotice() }
+            guard let next = notice else {
+                threads[work] = false
+                return true
             }
-        if !didSomething { threads[work] = false }
+            guard say(next) else { return false }
+            notice = nil
+        }
         return true
     }
 
@@ -30,14 +37,27 @@ extension ObjectKernel {
         return true
     }
 
-    private func sayNotice() -> Bool {
-        guard let notice = directory.nextNotice() else { return false }
+    /// Says something to the kernel, which takes locks of pages for it. False if one is held.
+    private func say(_ notice: Notice) -> Bool {
         switch notice {
-        case .size(let size, let node): note("\(node) is \(size) long")
-        case .drop(let node, let offset, _): note("drop \(node) \(offset)")
-        case .retrieve(_, _, let body): body(nil)
-        case .done(let end, let error): directory.tell(end, error)
+        case .size(let size, let node):
+            // A byte of the page behind the new end is stored, in a page that stays out of date.
+            let offset = (size + 4095) / 4096 * 4096
+            if file(node)?.pages[offset]?.isLocked == true { return false }
+            note("\(node) is \(size) long")
+        case .drop(let node, let offset, _):
+            guard let file = file(node), let page = file.pages[offset] else { return true }
+            if page.isLocked || page.isWriting { return false }
+            note("drop \(file) \(offset)")
+            file.pages[offset] = nil
+        case .retrieve(let node, let offset, let body):
+            // Takes no lock.
+            body(file(node)?.pages[offset]?.bytes)
+        case .done(let end, let error):
+            directory.tell(end, error)
         }
         return true
     }
+
+    private func file(_ node: NodeID) -> File? { files.first { $0.alias.node == node } }
 }

@@ -6,8 +6,8 @@ extension ObjectKernel {
     /// What a step can begin with.
     enum Action: Int, CaseIterable {
         case read, write, writeTags, fill, fillMany, create, resize, append, punch, convert, remove, compact
-        case refill, changeMode
-        case store, evict, writeBack, changeWriters, pin
+        case refill, allocate, planFill, changeMode
+        case store, evict, writeBack, changeWriters, pin, storeBehindEnd
 
         var isRequest: Bool { rawValue <= Self.changeMode.rawValue }
     }
@@ -23,6 +23,8 @@ extension ObjectKernel {
         var isWriting = false
         /// When it was filled.
         var filled = 0
+        /// From where on it has what was stored behind the object's end.
+        var tail: Int?
     }
 
     /// A file with its inode and page cache.
@@ -65,6 +67,8 @@ extension ObjectKernel {
         /// How often it was made smaller: what was begun before may be about pages that it has lost.
         var cuts = 0
         var isRemoved = false
+        /// Its last page is free.
+        var isReleased = false
 
         init(_ id: ObjectID, capacity: Int) {
             self.id = id
@@ -99,6 +103,8 @@ extension ObjectKernel {
         var cuts = 0
         /// When it was granted.
         var granted = 0
+        /// Whether a thread that serves requests copies it.
+        var isServed = false
 
         init(
             _ kernel: ObjectKernel, _ file: File, _ purpose: MemoryAccess.Purpose, _ offset: UInt64,
@@ -127,14 +133,15 @@ extension ObjectKernel {
     final class Writeback {
         let file: File
         let offset: UInt64
-        let access: MemoryAccess
-        let cuts: Int
+        let count: Int
+        /// Set once a thread has taken it.
+        var access: MemoryAccess?
+        var cuts = 0
 
-        init(_ file: File, _ offset: UInt64, _ access: MemoryAccess) {
-            cuts = file.object?.cuts ?? 0
+        init(_ file: File, _ offset: UInt64, _ count: Int) {
             self.file = file
             self.offset = offset
-            self.access = access
+            self.count = count
         }
     }
 
@@ -156,6 +163,9 @@ extension ObjectKernel {
         var state = State.asleep
         init(_ lane: RecallLane) { self.lane = lane }
     }
+
+    /// Where the kernel's part of a change has come.
+    enum Progress { case waiting, goingOn, done }
 
     /// What a thread of the daemon does, recalls aside.
     enum ThreadWork: Int, Hashable { case ready, jobs, notices }

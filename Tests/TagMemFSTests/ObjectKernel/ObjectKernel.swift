@@ -38,13 +38,23 @@ final class ObjectKernel: @unchecked Sendable {
     /// The threads that do one thing after the other.
     var threads: [ThreadWork: Bool] = [.ready: false, .jobs: false, .notices: false]
     let bells = Bells()
+    /// What the thread of notices is saying.
+    var notice: Notice?
+    /// What the kernel has sent and no thread has taken yet.
+    var queue: [Message] = []
+    /// Threads that serve requests, and how many of them are at something.
+    let servers: Int
+    var busyServers = 0
+    /// Pages that the kernel has found to be in the file, and will ask for.
+    var plannedFills: [(file: File, offset: UInt64)] = []
+    var isDraining = false
     /// Accesses that are granted and not copied yet.
     var granted: [Request] = []
     var writebacks: [Writeback] = []
     /// Requests and changes that were begun and not ended.
     var outstanding: [ObjectIdentifier: String] = [:]
     /// Changes that were answered, for the kernel to go on with. True when it could.
-    var answered: [() -> Bool] = []
+    var answered: [() -> Progress] = []
     var failure: String?
     var trace: [String] = []
     var nextValue: UInt8 = 0
@@ -68,6 +78,7 @@ final class ObjectKernel: @unchecked Sendable {
             wake: { [bells] work in bells.ring(work) })
         physicalFiles = Self.kinds.map { File(.physical, "phys", $0, nil) }
         // What seldom has anything to do is done seldom.
+        servers = Int.random(in: 1...3, using: &generator)
         let rare: Set<Action> = [.compact, .refill, .changeMode, .remove, .create]
         weights = Action.allCases.map { Int.random(in: 0...(rare.contains($0) ? 3 : 12), using: &generator) }
         maximumRequests = Int.random(in: 2...12, using: &generator)
@@ -94,11 +105,15 @@ final class ObjectKernel: @unchecked Sendable {
 
     /// Does `count` random things, then lets everything that was begun come to its end.
     func run(steps count: Int) throws {
+        try begin(steps: count)
+        try settle()
+    }
+
+    func begin(steps count: Int) throws {
         for _ in 0..<count {
             try step(beginsNew: generator.oneIn(2))
             if generator.oneIn(16) { try checkMemory() }
         }
-        try settle()
     }
 
     private func step(beginsNew: Bool) throws {
@@ -135,9 +150,26 @@ final class ObjectKernel: @unchecked Sendable {
         try checkRest()
     }
 
+    /// The device is unmounted while things are under way: everything is answered, once.
+    func unmount() throws {
+        isDraining = true
+        directory.drain()
+        // Pages stay where they are, and nobody hears that they are gone.
+        for object in objects where object.isRemoved { outstanding[ObjectIdentifier(object)] = nil }
+        var left = 4000 + 400 * outstanding.count
+        while !isAtRest {
+            left -= 1
+            guard left > 0, progress() else {
+                throw fail("not answered while draining: \(outstanding.values)")
+            }
+            try check()
+        }
+        guard outstanding.isEmpty else { throw fail("forgotten while draining: \(outstanding.values)") }
+    }
+
     private var isAtRest: Bool {
         outstanding.isEmpty && granted.isEmpty && writebacks.isEmpty && answered.isEmpty
-            && areThreadsIdle && lanes.allSatisfy { isIdle($0) }
+            && queue.isEmpty && plannedFills.isEmpty && areThreadsIdle && lanes.allSatisfy { isIdle($0) }
     }
 
     /// Lets one of those that can go on do so. False if none can.
@@ -155,6 +187,8 @@ final class ObjectKernel: @unchecked Sendable {
             }
         }
         for change in answered.indices { choices.append { self.finishChange(change) } }
+        for _ in 0..<servers + 1 { choices.append { self.serve() } }
+        choices.append { self.beginPlannedFill() }
         for lane in lanes { for _ in 0..<2 { choices.append { self.goOn(lane) } } }
         for _ in 0..<3 { choices.append { self.goOn(.jobs) } }
         for _ in 0..<2 { choices.append { self.goOn(.ready) } }
@@ -164,9 +198,9 @@ final class ObjectKernel: @unchecked Sendable {
     }
 
     private func finishChange(_ index: Int) -> Bool {
-        guard answered[index]() else { return false }
-        answered.remove(at: index)
-        return true
+        let progress = answered[index]()
+        if progress == .done { answered.remove(at: index) }
+        return progress != .waiting
     }
 
     private func randomAction() -> Action {

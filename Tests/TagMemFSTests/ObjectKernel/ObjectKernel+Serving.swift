@@ -1,0 +1,74 @@
+import TagMemCore
+
+@testable import TagMemFS
+
+/// The requests that the kernel has sent, and the few threads of the daemon that serve them: each is busy until it has
+/// decided, and where that can be done at once, has copied and answered. Write-backs wait for such a thread like all
+/// else: a daemon that let one wait for a page of the kernel would end in a deadlock here.
+extension ObjectKernel {
+    enum Message {
+        case access(Request)
+        case writeback(Writeback)
+        case change(() -> Void)
+    }
+
+    func send(_ message: Message) { queue.append(message) }
+
+    /// A thread takes the first request. False if there is none, or no thread.
+    func serve() -> Bool {
+        guard !queue.isEmpty, busyServers < servers else { return false }
+        switch queue.removeFirst() {
+        case .access(let request): begin(request)
+        case .change(let body): body()
+        case .writeback(let writeback):
+            busyServers += 1
+            writeback.access = directory.beginWriteback(
+                writeback.file.alias, at: writeback.offset, count: writeback.count)
+            writeback.cuts = writeback.file.object?.cuts ?? 0
+            writebacks.append(writeback)
+        }
+        return true
+    }
+
+    private func begin(_ request: Request) {
+        let access = MemoryAccess(
+            request.purpose, request.file.alias, at: request.offset, count: request.count, tag: request.tag)
+        switch directory.begin(access) as Admission {
+        case .decided(let grant):
+            if case .granted = grant {
+                request.isServed = true
+                busyServers += 1
+            }
+            decided(request, grant)
+        case .queued(let ticket):
+            if request.isFill, request.count > 4096 { failure = "a fill of several pages waits: \(request)" }
+            directory.wait(ticket, request)
+        }
+    }
+
+    // MARK: What a grant has to be
+
+    /// Pages that are handed out show memory, each at least in part; and an answer has few parts.
+    func check(_ request: Request, granted access: MemoryAccess) {
+        if request.isFill, access.count <= request.count - 4096 {
+            failure = "a page of zeros behind the end: \(request)"
+        }
+        let pieces = access.footprint.pieces
+        if pieces.count > Self.maximumParts { failure = "\(pieces.count) parts: \(request)" }
+        for index in pieces.indices.dropFirst() {
+            switch (pieces[index - 1], pieces[index]) {
+            case (.zeros, .zeros): failure = "neighbours that are not one: \(request)"
+            case (.memory(let address, let count), .memory(let next, _)):
+                if address + UInt64(count) == next, bank(address) == bank(next) {
+                    failure = "neighbours that are not one: \(request)"
+                }
+            default: break
+            }
+        }
+    }
+
+    /// What `writev` takes, with a header.
+    private static let maximumParts = 1023
+
+    private func bank(_ address: PhysicalAddress) -> Int? { dram.bankRun(at: address, limit: 1)?.region }
+}
