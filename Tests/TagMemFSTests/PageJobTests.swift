@@ -54,11 +54,9 @@ import Testing
             return growth
         }
         try fixture.goOn()
-        withKnownIssue("nothing is promised when a growth begins") {
-            #expect(growths.count { $0.isGranted } == 1)
-            #expect(growths.count { $0.error == .noSpace } == 1)
-            #expect(fixture.used == pages)
-        }
+        #expect(growths.count { $0.isGranted } == 1)
+        #expect(growths.count { $0.error == .noSpace } == 1)
+        #expect(fixture.used == pages)
     }
 
     @Test("growth waits for phys to give a page back that it has cached")
