@@ -420,7 +420,7 @@ import Testing
         let write = fixture.begin(.write, .mem, page: 1)
         let asked = MemoryAccess(
             .write, Alias(object: .physical, kind: .mem), at: fixture.offset(1, .mem), count: 1)
-        guard case .queued(let ticket) = directory.begin(asked) as Admission else {
+        guard case .queued(let ticket) = directory.begin(asked) as Begun else {
             Issue.record("granted twice")
             return
         }

@@ -60,7 +60,7 @@ import Testing
         }
     }
 
-    private final class Operation: DeferredOperation, Completion, @unchecked Sendable {
+    private final class Operation: DecidedOperation, Completion, @unchecked Sendable {
         let world: World
         let page: Int
         let isDone = Atomic(false)
@@ -75,7 +75,7 @@ import Testing
             isDone.store(true, ordering: .releasing)
         }
 
-        func run(_ grant: Grant) {
+        func run(_ grant: Decided) {
             defer { isDone.store(true, ordering: .releasing) }
             guard case .granted(let access) = grant else {
                 world.failures.add(1, ordering: .relaxed)
@@ -182,7 +182,7 @@ import Testing
         let access = MemoryAccess(
             purpose, Alias(object: .physical, kind: kind), at: offset, count: count, tag: tag)
         let operation = Operation(world, page: page)
-        switch world.directory.begin(access) as Admission {
+        switch world.directory.begin(access) as Begun {
         case .decided(let grant): operation.run(grant)
         case .queued(let ticket): world.directory.wait(ticket, operation)
         }

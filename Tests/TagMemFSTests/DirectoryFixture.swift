@@ -6,12 +6,12 @@ import Testing
 /// A coherence directory on one Tag Block, its tags right behind, and what it decides.
 final class DirectoryFixture {
     /// An access or a change that was begun, and how often and what the directory decided.
-    final class Operation: DeferredOperation, Completion, @unchecked Sendable {
-        private(set) var grants: [Grant] = []
+    final class Operation: DecidedOperation, Completion, @unchecked Sendable {
+        private(set) var grants: [Decided] = []
         /// Of changes: nil for success.
         private(set) var ends: [FileError?] = []
 
-        func run(_ grant: Grant) { grants.append(grant) }
+        func run(_ grant: Decided) { grants.append(grant) }
         func run(_ error: FileError?) { ends.append(error) }
 
         /// The access as it was granted.
@@ -149,11 +149,49 @@ final class DirectoryFixture {
     }
 }
 
+/// What the directory says to an access, with the access as it then is.
+enum Decided {
+    case granted(MemoryAccess)
+    case mismatch(MemoryAccess, at: PhysicalAddress?)
+    case endOfFile
+    case failed(FileError)
+
+    init(_ grant: Grant, _ access: MemoryAccess) {
+        switch grant {
+        case .granted: self = .granted(access)
+        case .mismatch(let address): self = .mismatch(access, at: address)
+        case .endOfFile: self = .endOfFile
+        case .failed(let error): self = .failed(error)
+        }
+    }
+}
+
+protocol DecidedOperation: DeferredOperation {
+    func run(_ decided: Decided)
+}
+
+extension DecidedOperation {
+    func run(_ grant: Grant, _ access: MemoryAccess) { run(Decided(grant, access)) }
+}
+
+enum Begun {
+    case decided(Decided)
+    case queued(WaitTicket)
+}
+
 extension CoherenceDirectory {
+    func begin(_ access: MemoryAccess) -> Begun {
+        var access = access
+        switch begin(&access) {
+        case .decided(let grant): return .decided(Decided(grant, access))
+        case .queued(let ticket): return .queued(ticket)
+        }
+    }
+
     /// Begins an access, and lets it go on as far as it comes.
     func begin(_ access: MemoryAccess) -> DirectoryFixture.Operation {
         let operation = DirectoryFixture.Operation()
-        switch begin(access) as Admission {
+        switch begin(access) as Begun {
         case .decided(let grant): operation.run(grant)
         case .queued(let ticket): wait(ticket, operation)
         }

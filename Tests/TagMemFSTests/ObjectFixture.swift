@@ -6,16 +6,16 @@ import Testing
 /// Memory objects on a few Tag Blocks, and what the directory and the jobs do with them.
 final class ObjectFixture {
     /// An access or a change that was begun, and what came of it.
-    final class Operation: DeferredOperation, Completion, @unchecked Sendable {
+    final class Operation: DecidedOperation, Completion, @unchecked Sendable {
         /// How it ended, each time that it was run.
         enum Outcome {
-            case decided(Grant)
+            case decided(Decided)
             case done(FileError?)
         }
 
         private(set) var outcomes: [Outcome] = []
 
-        func run(_ grant: Grant) { outcomes.append(.decided(grant)) }
+        func run(_ grant: Decided) { outcomes.append(.decided(grant)) }
         func run(_ error: FileError?) { outcomes.append(.done(error)) }
 
         var isWaiting: Bool { outcomes.isEmpty }
@@ -129,7 +129,7 @@ final class ObjectFixture {
         let operation = Operation()
         let access = MemoryAccess(
             purpose, Alias(object: object, kind: kind), at: offset, count: count, tag: tag)
-        switch directory.begin(access) as Admission {
+        switch directory.begin(access) as Begun {
         case .decided(let grant): operation.run(grant)
         case .queued(let ticket): directory.wait(ticket, operation)
         }

@@ -61,12 +61,11 @@ final class CoherenceDirectory: Sendable {
 
     // MARK: Accesses
 
-    /// Resolves an access and claims its lines, or gives it a place in the queue.
+    /// Resolves an access and claims its lines, or gives it a place in the queue, where it is resolved anew.
     ///
     /// Non-blocking. Linear in the lines of the access: about a nanosecond a line.
-    func begin(_ access: MemoryAccess) -> Admission {
+    func begin(_ access: inout MemoryAccess) -> Admission {
         update { state in
-            var access = access
             let obstacle: MemoryState.Obstacle
             switch state.decide(&access) {
             case .decided(let grant): return .decided(grant)

@@ -118,13 +118,13 @@ struct MemoryAccess {
     }
 }
 
-/// What the directory says to an access.
+/// What the directory says to an access, which it has resolved.
 enum Grant {
     /// Go ahead, and end the access when the copying is done.
-    case granted(MemoryAccess)
+    case granted
     /// A page cannot be handed out: at this address is the first byte whose granule mismatches; nil where the object
     /// has no page, and tag 0. Nothing to end.
-    case mismatch(MemoryAccess, at: PhysicalAddress?)
+    case mismatch(at: PhysicalAddress?)
     /// The file ends before the access. Nothing to end.
     case endOfFile
     /// Not now and not later. Nothing to end.
@@ -139,7 +139,7 @@ enum Admission {
 
 /// Something that waits for a decision on an access. It is run once, never on a thread that serves requests.
 protocol DeferredOperation: AnyObject, Sendable {
-    func run(_ grant: Grant)
+    func run(_ grant: Grant, _ access: MemoryAccess)
 }
 
 /// Something that waits for a change to be done. It is run once, never on a thread that serves requests.

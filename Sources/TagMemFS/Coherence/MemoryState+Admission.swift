@@ -46,7 +46,7 @@ extension MemoryState {
         if let tag = access.tag, access.mode.effect(onStore: access.isWrite) == .fault,
             let mismatch = firstMismatch(of: tag, access)
         {
-            if access.isFill { return .decided(.mismatch(access, at: mismatch.address)) }
+            if access.isFill { return .decided(.mismatch(at: mismatch.address)) }
             needed = mismatch.position
             if !hasZeros(access.footprint, before: needed) { return nil }
         }
@@ -102,11 +102,11 @@ extension MemoryState {
         if access.isFill, let tag = access.tag, access.mode.refusesMismatchingPages,
             let mismatch = firstMismatch(of: tag, access)
         {
-            return .decided(.mismatch(access, at: mismatch.address))
+            return .decided(.mismatch(at: mismatch.address))
         }
         access.wasHeld = access.handsOut && isHeldByItself(access)
         mark(access)
-        return .decided(.granted(access))
+        return .decided(.granted)
     }
 
     // MARK: Lines

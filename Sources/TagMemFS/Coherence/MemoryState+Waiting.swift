@@ -101,7 +101,7 @@ extension MemoryState {
         leavePlaces(of: waiter)
         objects[waiter.access.alias.object].waiting.remove(waiter.ticket)
         waiter.grant = grant
-        if let operation = waiter.operation { ready.append(.access(operation, grant)) }
+        if let operation = waiter.operation { ready.append(.access(operation, grant, waiter.access)) }
         waits.leave(waiter)
     }
 
@@ -110,7 +110,7 @@ extension MemoryState {
         guard let waiter = waits[ticket] else { preconditionFailure("nobody waits with this ticket") }
         waiter.operation = operation
         guard let grant = waiter.grant else { return }
-        ready.append(.access(operation, grant))
+        ready.append(.access(operation, grant, waiter.access))
         waits.forget(waiter)
     }
 

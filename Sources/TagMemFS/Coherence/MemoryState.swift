@@ -146,12 +146,12 @@ struct Work: OptionSet {
 
 /// Something whose turn has come: run without the lock, by a thread that serves no requests.
 enum ReadyOperation {
-    case access(any DeferredOperation, Grant)
+    case access(any DeferredOperation, Grant, MemoryAccess)
     case done(any Completion, FileError?)
 
     func run() {
         switch self {
-        case .access(let operation, let grant): operation.run(grant)
+        case .access(let operation, let grant, let access): operation.run(grant, access)
         case .done(let completion, let error): completion.run(error)
         }
     }

@@ -18,7 +18,7 @@ final class CachedWrite: DeferredOperation, Completion {
     private struct State {
         /// Bytes that are written.
         var done = 0
-        /// The access to the page that is written now, as it was made or granted last.
+        /// The access to the page that is written now, if it is granted.
         var access: MemoryAccess?
         /// What the kernel has of that page.
         var page: [UInt8]?
@@ -44,10 +44,9 @@ final class CachedWrite: DeferredOperation, Completion {
         let start = offset + UInt64(done)
         let count = min(bytes.count - done, Int(Page.start(start) + Page.size - start))
         do throws(FileError) {
-            let access = try file.access(purpose, at: start, count: count, user: user)
-            state.withLock { $0.access = access }
-            switch directory.begin(access) {
-            case .decided(let grant): run(grant)
+            var access = try file.access(purpose, at: start, count: count, user: user)
+            switch directory.begin(&access) {
+            case .decided(let grant): run(grant, access)
             case .queued(let ticket): directory.wait(ticket, self)
             }
         } catch {
@@ -61,13 +60,12 @@ final class CachedWrite: DeferredOperation, Completion {
         return first..<first + count
     }
 
-    func run(_ grant: Grant) {
+    func run(_ grant: Grant, _ access: MemoryAccess) {
         switch grant {
-        case .granted(let access):
+        case .granted:
             state.withLock { $0.access = access }
             if access.wasHeld { askKernel(access) } else { store(access) }
         case .failed(let error):
-            guard let access = state.withLock({ $0.access }) else { return }
             finish(access, error)
         case .mismatch, .endOfFile:
             preconditionFailure("writes are checked while they copy, and end nowhere")

@@ -4,15 +4,13 @@ import TagMemCore
 final class DeferredRead: DeferredOperation {
     private let file: MemoryFile
     private let reply: ReplySlot
-    private let access: MemoryAccess
 
-    init(_ file: MemoryFile, _ reply: consuming Reply, _ access: MemoryAccess) {
+    init(_ file: MemoryFile, _ reply: consuming Reply) {
         self.file = file
         self.reply = ReplySlot(reply)
-        self.access = access
     }
 
-    func run(_ grant: Grant) {
+    func run(_ grant: Grant, _ access: MemoryAccess) {
         guard let reply = reply.take() else { return }
         file.finishRead(reply, access, grant)
     }
@@ -30,10 +28,10 @@ final class DeferredWrite: DeferredOperation {
         self.bytes = unsafe Array(bytes)
     }
 
-    func run(_ grant: Grant) {
+    func run(_ grant: Grant, _ access: MemoryAccess) {
         unsafe bytes.withUnsafeBytes { bytes in
             guard let reply = reply.take() else { return }
-            unsafe file.finishWrite(reply, bytes, grant)
+            unsafe file.finishWrite(reply, bytes, access, grant)
         }
     }
 }

@@ -77,31 +77,30 @@ class MemoryFile: OpenFile, @unchecked Sendable {
         do throws(FileError) {
             let purpose: MemoryAccess.Purpose =
                 isFill ? .fill(pages: (size - 1) / Int(Page.size) + 1) : .read
-            let access = try access(purpose, at: offset, count: size, user: reply.user)
-            switch directory.begin(access) {
+            var access = try access(purpose, at: offset, count: size, user: reply.user)
+            switch directory.begin(&access) {
             case .decided(let grant): finishRead(reply, access, grant)
-            case .queued(let ticket): directory.wait(ticket, DeferredRead(self, reply, access))
+            case .queued(let ticket): directory.wait(ticket, DeferredRead(self, reply))
             }
         } catch {
             reply.error(error)
         }
     }
 
-    /// `asked` is the access as it was made, for what is to be said of it where it was not granted.
-    func finishRead(_ reply: consuming Reply, _ asked: MemoryAccess, _ grant: Grant) {
+    func finishRead(_ reply: consuming Reply, _ access: MemoryAccess, _ grant: Grant) {
         switch grant {
-        case .granted(let access):
+        case .granted:
             if access.isFill, access.tag != nil { fileSystem.refusedFaults.forget(thread: reply.thread) }
             answer(reply, access)
             directory.end(access)
         case .endOfFile:
             reply.endOfFile()
-        case .mismatch(let access, let address):
+        case .mismatch(let address):
             if access.requested > Int(Page.size) { return refuseReadahead(reply, access) }
             refuse(access, at: address, thread: reply.thread)
             reply.error(.tagCheckFault)
         case .failed(.readaheadRefused):
-            refuseReadahead(reply, asked)
+            refuseReadahead(reply, access)
         case .failed(let error):
             reply.error(error)
         }
@@ -128,9 +127,9 @@ class MemoryFile: OpenFile, @unchecked Sendable {
             guard options.isDirect else {
                 return unsafe CachedWrite(self, reply, at: offset, bytes).begin()
             }
-            let access = try access(.write, at: offset, count: bytes.count, user: reply.user)
-            switch directory.begin(access) {
-            case .decided(let grant): unsafe finishWrite(reply, bytes, grant)
+            var access = try access(.write, at: offset, count: bytes.count, user: reply.user)
+            switch directory.begin(&access) {
+            case .decided(let grant): unsafe finishWrite(reply, bytes, access, grant)
             case .queued(let ticket): unsafe directory.wait(ticket, DeferredWrite(self, reply, bytes))
             }
         } catch {
@@ -138,9 +137,11 @@ class MemoryFile: OpenFile, @unchecked Sendable {
         }
     }
 
-    func finishWrite(_ reply: consuming Reply, _ bytes: UnsafeRawBufferPointer, _ grant: Grant) {
+    func finishWrite(
+        _ reply: consuming Reply, _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess, _ grant: Grant
+    ) {
         switch grant {
-        case .granted(let access):
+        case .granted:
             let taken = unsafe UnsafeRawBufferPointer(rebasing: bytes[..<access.count])
             do throws(FileError) {
                 let count = try unsafe store(taken, access, thread: reply.thread)

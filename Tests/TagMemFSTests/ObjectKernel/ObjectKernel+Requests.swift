@@ -10,7 +10,7 @@ extension ObjectKernel {
         send(.access(request))
     }
 
-    func decided(_ request: Request, _ grant: Grant) {
+    func decided(_ request: Request, _ grant: Decided) {
         note("\(request): \(grant.summary)")
         switch grant {
         case .granted(let access):
@@ -129,7 +129,7 @@ extension ObjectKernel {
     }
 }
 
-extension Grant {
+extension Decided {
     /// For the trace.
     fileprivate var summary: String {
         switch self {

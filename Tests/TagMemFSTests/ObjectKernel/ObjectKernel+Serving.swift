@@ -33,7 +33,7 @@ extension ObjectKernel {
     private func begin(_ request: Request) {
         let access = MemoryAccess(
             request.purpose, request.file.alias, at: request.offset, count: request.count, tag: request.tag)
-        switch directory.begin(access) as Admission {
+        switch directory.begin(access) as Begun {
         case .decided(let grant):
             if case .granted = grant {
                 request.isServed = true

@@ -90,7 +90,7 @@ extension ObjectKernel {
     }
 
     /// A read, write or fill that the kernel waits for the answer of.
-    final class Request: DeferredOperation, CustomStringConvertible, @unchecked Sendable {
+    final class Request: DecidedOperation, CustomStringConvertible, @unchecked Sendable {
         let file: File
         let purpose: MemoryAccess.Purpose
         let offset: UInt64
@@ -120,7 +120,7 @@ extension ObjectKernel {
             tag = file.tag
         }
 
-        func run(_ grant: Grant) { kernel.decided(self, grant) }
+        func run(_ grant: Decided) { kernel.decided(self, grant) }
 
         var isFill: Bool { if case .fill = purpose { true } else { false } }
         /// The pages that a fill has locked.

@@ -4,7 +4,7 @@ import TagMemCore
 
 extension SimulatedKernel {
     /// A request that the simulated kernel waits for the answer of.
-    final class Request: DeferredOperation, Completion, CustomStringConvertible, @unchecked Sendable {
+    final class Request: DecidedOperation, Completion, CustomStringConvertible, @unchecked Sendable {
         enum Kind {
             case directRead
             case directWrite(value: UInt8)
@@ -38,7 +38,7 @@ extension SimulatedKernel {
             kernel.nextRequest += 1
         }
 
-        func run(_ grant: Grant) { kernel.decided(self, grant) }
+        func run(_ grant: Decided) { kernel.decided(self, grant) }
         func run(_ error: FileError?) { kernel.changed(self, error) }
 
         var description: String {

@@ -73,7 +73,7 @@ extension SimulatedKernel {
     func submit(_ request: Request, _ claim: MemoryAccess) {
         request.historyPosition = history.position
         if case .directRead = request.kind { request.contentBefore = modelContent(claim.footprint) }
-        switch directory.begin(claim) as Admission {
+        switch directory.begin(claim) as Begun {
         case .decided(let grant):
             decided(request, grant)
         case .queued(let ticket):

@@ -4,7 +4,7 @@ import TagMemCore
 
 /// What happens when the directory decides, when a granted request is done, and what recalls do.
 extension SimulatedKernel {
-    func decided(_ request: Request, _ grant: Grant) {
+    func decided(_ request: Request, _ grant: Decided) {
         let position = waiting.firstIndex { $0 === request }
         if (position != nil) != request.wasQueued {
             failure = "decided twice: \(request)"
