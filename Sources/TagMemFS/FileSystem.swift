@@ -11,6 +11,7 @@ final class FileSystem: @unchecked Sendable {
     let counters = Counters()
     let faultLog: FaultLog
     let refusedFaults = RefusedFaults()
+    let delayedAnswers = DelayedAnswers()
     let directory: CoherenceDirectory
     let threads: MemoryThreads
     let tree = ObjectTree()
@@ -49,7 +50,11 @@ final class FileSystem: @unchecked Sendable {
     }
 
     /// Starts the threads that do what those that serve requests do not.
-    func start(_ notifier: any KernelNotifier) { threads.start(notifier) }
+        delayedAnswers.stop()
+    func start(_ notifier: any KernelNotifier) {
+        threads.start(notifier)
+        delayedAnswers.start()
+    }
 
     /// Answers all that waits, and ends the threads.
     func stop() {

@@ -65,8 +65,8 @@ class MemoryFile: OpenFile, @unchecked Sendable {
         unsafe copy(bytes, to: access.footprint)
     }
 
-    /// A page of a mapping was refused.
-    func refuse(_ access: MemoryAccess, at address: PhysicalAddress?, thread: Int32) {}
+    /// A page of a mapping was refused. Returns when to answer, in nanoseconds from now.
+    func refuse(_ access: MemoryAccess, at address: PhysicalAddress?, thread: Int32) -> Int { 0 }
 
     // MARK: Reads
 
@@ -98,8 +98,10 @@ class MemoryFile: OpenFile, @unchecked Sendable {
             reply.endOfFile()
         case .mismatch(let access, let address):
             if access.requested > Int(Page.size) { return refuseReadahead(reply, access) }
-            refuse(access, at: address, thread: reply.thread)
-            reply.error(.tagCheckFault)
+            let delay = refuse(access, at: address, thread: reply.thread)
+            if delay == 0 { return reply.error(.tagCheckFault) }
+            let reply = ReplySlot(reply)
+            fileSystem.delayedAnswers.give(after: delay) { reply.take()?.error(.tagCheckFault) }
         case .failed(.readaheadRefused):
             refuseReadahead(reply, asked)
         case .failed(let error):
