@@ -96,8 +96,8 @@ final class FileSystem: @unchecked Sendable {
         case .meminfo: ReportFile(node: node) { [statistics] in statistics.meminfo() }
         case .metrics: ReportFile(node: node) { [statistics] in statistics.openMetrics() }
         case .map: ReportFile(node: node) { [directory] in BlockMap(directory).text }
-        case .faults: FaultsFile(node: node, log: faultLog)
-        case .faultsPipe: FaultsPipeFile(node: node, log: faultLog)
+        case .faults: FaultsFile(node: node, log: faultLog, directory)
+        case .faultsPipe: FaultsPipeFile(node: node, log: faultLog, directory)
         case .blocks: BlocksFile(node: node, directory)
         default: ReportFile(node: node) { [statistics] in statistics.vmstat() }
         }

@@ -5,8 +5,9 @@ import Glibc
 ///
 /// Offsets are positions in the whole log since the mount, so that `tail -f` goes on where it was. A reader that asks
 /// for what has been dropped is moved on to the oldest line.
-final class FaultsFile: OpenFile, FaultWatcher, @unchecked Sendable {
+final class FaultsFile: OpenFile, @unchecked Sendable {
     private let log: FaultLog
+    private let pollers: FaultPoll
     private let state = Guarded(State())
 
     private struct State {
@@ -14,11 +15,11 @@ final class FaultsFile: OpenFile, FaultWatcher, @unchecked Sendable {
         var shift = 0
         /// How far this reader has come in the log.
         var position = 0
-        var pollHandle = unsafe PollHandle()
     }
 
-    init(node: NodeID, log: FaultLog) {
+    init(node: NodeID, log: FaultLog, _ directory: CoherenceDirectory) {
         self.log = log
+        pollers = FaultPoll(log, directory)
         super.init(node: node)
     }
 
@@ -29,65 +30,32 @@ final class FaultsFile: OpenFile, FaultWatcher, @unchecked Sendable {
         guard let offset = Int(exactly: offset), offset < Int.max / 2 else {
             return reply.endOfFile()
         }
-        let bytes = state.withLock { state in
-            let (position, bytes) = log.read(at: offset + state.shift, size: size)
-            if position > offset + state.shift { state.shift = position - offset }
+        let wanted = offset + state.withLock { $0.shift }
+        let (position, bytes) = log.read(at: wanted, size: size)
+        state.withLock { state in
+            if position > wanted { state.shift = max(state.shift, position - offset) }
             state.position = max(state.position, position + bytes.count)
-            return bytes
         }
         reply.bytes(bytes)
     }
 
     override func poll(_ reply: consuming Reply, _ handle: OpaquePointer?) {
-        let new = unsafe PollHandle(handle)
-        let position = state.withLock { state in
-            if unsafe handle != nil { state.pollHandle.replace(with: new) }
-            return state.position
-        }
-        let isReady = unsafe handle == nil ? log.extent.end > position : log.watch(from: position, self)
-        reply.events(isReady ? UInt32(POLLIN | POLLRDNORM) : 0)
+        unsafe pollers.begin(handle)
+        let position = state.withLock { $0.position }
+        reply.events(log.extent.end > position ? UInt32(POLLIN | POLLRDNORM) : 0)
     }
 
-    func faultsWereRecorded() { state.withLock { $0.pollHandle.take() }.notify() }
-
-    override func released() {
-        log.stopWatching(self)
-        state.withLock { unsafe $0.pollHandle.replace(with: PollHandle()) }
-    }
-}
-
-/// The kernel's handle of somebody who polls a file, if there is one.
-private struct PollHandle: Sendable {
-    // SAFETY: an address of libfuse's, owned by whoever holds this value; given up by `notify` or `replace`.
-    private var address: UInt = 0
-
-    init(_ handle: OpaquePointer? = nil) { address = UInt(bitPattern: handle) }
-
-    mutating func take() -> PollHandle {
-        defer { address = 0 }
-        return self
-    }
-
-    mutating func replace(with new: PollHandle) {
-        if let old = unsafe OpaquePointer(bitPattern: address) { unsafe fuse_pollhandle_destroy(old) }
-        self = new
-    }
-
-    /// Tells the kernel that the file is ready, and gives the handle up.
-    func notify() {
-        guard let handle = unsafe OpaquePointer(bitPattern: address) else { return }
-        unsafe fuse_lowlevel_notify_poll(handle)
-        unsafe fuse_pollhandle_destroy(handle)
-    }
+    override func released() { pollers.end() }
 }
 
 /// `faults_pipe`: the same lines, each read once. A read waits for a line.
-final class FaultsPipeFile: OpenFile, FaultWatcher, @unchecked Sendable {
+final class FaultsPipeFile: OpenFile, @unchecked Sendable {
     private let log: FaultLog
-    private let pollHandle = unsafe Guarded(PollHandle())
+    private let pollers: FaultPoll
 
-    init(node: NodeID, log: FaultLog) {
+    init(node: NodeID, log: FaultLog, _ directory: CoherenceDirectory) {
         self.log = log
+        pollers = FaultPoll(log, directory)
         super.init(node: node)
     }
 
@@ -102,20 +70,11 @@ final class FaultsPipeFile: OpenFile, FaultWatcher, @unchecked Sendable {
     }
 
     override func poll(_ reply: consuming Reply, _ handle: OpaquePointer?) {
-        if unsafe handle != nil {
-            let new = unsafe PollHandle(handle)
-            pollHandle.withLock { $0.replace(with: new) }
-            _ = log.watch(from: log.pipePosition, self)
-        }
+        unsafe pollers.begin(handle)
         reply.events(log.hasUnconsumed ? UInt32(POLLIN | POLLRDNORM) : 0)
     }
 
-    func faultsWereRecorded() { pollHandle.withLock { $0.take() }.notify() }
-
-    override func released() {
-        log.stopWatching(self)
-        pollHandle.withLock { unsafe $0.replace(with: PollHandle()) }
-    }
+    override func released() { pollers.end() }
 }
 
 /// A read of the pipe that may wait, and that its interruption ends.

@@ -58,6 +58,7 @@ final class MemoryThreads: Sendable {
                     notifier.invalidate(node, at: offset, length: length)
                 case .retrieve(let node, let offset, let body):
                     notifier.retrieve(node, at: offset, length: Int(Page.size), then: body)
+                case .call(let body): body()
                 case .done(let end, let error): directory.tell(end, error)
                 }
             }
@@ -101,7 +102,7 @@ final class MemoryThreads: Sendable {
             switch notice {
             case .retrieve(_, _, let body): body(nil)
             case .done(let end, _): directory.tell(end, .unmounting)
-            case .size, .drop: break
+            case .size, .drop, .call: break
             }
         }
         directory.runReady()
