@@ -124,6 +124,7 @@ class MemoryFile: OpenFile, @unchecked Sendable {
     ) {
         if isWriteback { return unsafe writeBack(reply, at: offset, bytes) }
         fileSystem.counters.add(.writes)
+        fileSystem.willWrite(node, user: reply.user)
         if unsafe bytes.isEmpty { return reply.written(0) }
         do throws(FileError) {
             try unsafe validate(bytes)
@@ -149,7 +150,7 @@ class MemoryFile: OpenFile, @unchecked Sendable {
                 directory.end(access)
                 reply.written(count)
             } catch {
-                directory.end(access)
+                directory.endRefused(access)
                 reply.error(error)
             }
         case .failed(let error):
@@ -181,7 +182,7 @@ class MemoryFile: OpenFile, @unchecked Sendable {
 
     override func seek(_ reply: consuming Reply, from offset: UInt64, toData: Bool) {
         let scale = alias.scale
-        guard offset < size, let next = directory.next(from: offset * scale, memory: toData, object) else {
+        guard offset < size, let next = next(memory: toData, from: offset * scale) else {
             return reply.error(.pastEnd)
         }
         reply.offset(min(max(offset, next / scale), size))
