@@ -6,9 +6,11 @@ extension FileSystem {
     /// How long the kernel may keep names and attributes that only it changes, in seconds.
     static let forever = 3600.0
 
-    /// How long the kernel may keep attributes, in seconds: as long as only it changes them.
+    /// How long the kernel may keep attributes, in seconds: as long as only it changes them. Those of memory change with
+    /// every access through another file.
     func attributeTimeout(of node: NodeID) -> Double {
-        node.role == .faults || tree.entry(node.object) != nil ? 0 : Self.forever
+        node.role == .faults || node.role?.showsObject == true || tree.entry(node.object) != nil
+            ? 0 : Self.forever
     }
 
     func attributes(of node: NodeID) throws(FileError) -> stat {
@@ -18,19 +20,32 @@ extension FileSystem {
         result.st_ino = ino_t(node.rawValue)
         result.st_blksize = blksize_t(Page.size)
         result.st_nlink = links(to: role, entry)
-        let changed = overrides.withLock { $0[node.object]?[role] }
+        let changed = changedAttributes.of(node)
+        let isPhysical = node.object == ObjectID.physical.number
         let permissions = role == .object ? entry?.permissions : nil
-        result.st_mode = role.type | (changed?.permissions ?? permissions ?? role.defaultPermissions)
+        result.st_mode =
+            role.type
+            | (changed?.permissions ?? permissions ?? role.defaultPermissions(isPhysical: isPhysical))
         result.st_uid = changed?.user ?? entry?.user ?? owner.user
         result.st_gid = changed?.group ?? entry?.group ?? owner.group
         let created = entry?.created ?? mountTime
+        let content = contentChange(of: node, role)
         result.st_atim = changed?.accessTime ?? created
-        result.st_mtim = changed?.modificationTime ?? created
-        result.st_ctim = created
+        result.st_mtim = changed?.modificationTime(after: content) ?? content.time ?? created
+        result.st_ctim = [content.time, changed?.time, role == .object ? entry?.changed : nil]
+            .reduce(created) { latest, time in time.map { latest < $0 ? $0 : latest } ?? latest }
         let (size, allocated) = try size(of: node, role)
         result.st_size = off_t(size)
         result.st_blocks = blkcnt_t((allocated + 511) / 512)
         return result
+    }
+
+    /// When what a file or a directory shows was changed last.
+    private func contentChange(of node: NodeID, _ role: Role) -> ContentChange {
+        if case .objects(let use) = role { return tree.changes(in: use) ?? ContentChange() }
+        guard role.showsObject, let object = object(of: node) else { return ContentChange() }
+        let changes = directory.withObject(object) { $0.changes } ?? ContentChanges()
+        return role == .tags || role == .tagsHex ? changes.tags : changes.memory
     }
 
     private func links(to role: Role, _ entry: ObjectTree.Entry?) -> nlink_t {
@@ -69,30 +84,23 @@ extension FileSystem {
             case .tagsHex: .tagsHex
             default: nil
             }
-        if let kind {
-            return (directory.shownSize(of: kind, object), directory.allocatedSize(of: object) / kind.scale)
-        }
-        guard role == .checked else { return (0, 0) }
-        let end = directory.size(of: nil, object)
-        return (TaggedPointer(address: end, tag: AddressTag(truncating: 15)).rawValue, 0)
+        // Memory is counted once: the other files only show it. `checked` has no size to say, as /proc/PID/mem has none.
+        guard let kind else { return (0, 0) }
+        let size = directory.shownSize(of: kind, object)
+        guard role == .mem else { return (size, 0) }
+        return (size, object.isPhysical ? physicalUse.bytes(dram) : directory.allocatedSize(of: object))
     }
 
     /// Which attributes a change names, as `fuse_set_attr_*` bits; sizes are others' business.
     func change(_ node: NodeID, to new: stat, _ which: Int32) throws(FileError) {
         guard let role = node.role, hasFile(node) else { throw .notFound }
-        var now = timespec()
-        unsafe clock_gettime(CLOCK_REALTIME, &now)
-        overrides.withLock { overrides in
-            var changed = overrides[node.object]?[role] ?? AttributeOverride()
-            if which & FUSE_SET_ATTR_MODE != 0 { changed.permissions = new.st_mode & 0o7777 }
-            if which & FUSE_SET_ATTR_UID != 0 { changed.user = new.st_uid }
-            if which & FUSE_SET_ATTR_GID != 0 { changed.group = new.st_gid }
-            if which & FUSE_SET_ATTR_ATIME != 0 { changed.accessTime = new.st_atim }
-            if which & FUSE_SET_ATTR_MTIME != 0 { changed.modificationTime = new.st_mtim }
-            if which & FUSE_SET_ATTR_ATIME_NOW != 0 { changed.accessTime = now }
-            if which & FUSE_SET_ATTR_MTIME_NOW != 0 { changed.modificationTime = now }
-            overrides[node.object, default: [:]][role] = changed
-        }
+        changedAttributes.change(node, to: new, which, content: contentChange(of: node, role))
+    }
+
+    /// To be called before a user's bytes are stored in a file: takes the set-user-ID and set-group-ID bits away, as other
+    /// file systems do. (The kernel does it for chown and truncate.)
+    func willWrite(_ node: NodeID, user: UInt32) {
+        if user != 0 { changedAttributes.clearSetID(node) }
     }
 
     /// The object whose size a change of a file's size changes; nil for files that have none to change.
@@ -101,7 +109,8 @@ extension FileSystem {
         return object(of: node)
     }
 
-    /// What df shows: all memory, and what of it can still be had; as tagged pages below `tagged`.
+    /// What df shows: all memory, and what of it can still be had; as tagged pages below `tagged`. As files it counts the
+    /// objects that there can be.
     func statistics(at node: NodeID) -> statvfs {
         var result = statvfs()
         let isTagged =
@@ -112,11 +121,15 @@ extension FileSystem {
                 isTagged ? pages.allocator.availableTagged : pages.allocator.availableUntagged
             return (pages.allocator.totalPages, available, pages.layout.pageSize)
         }
+        let objects = tree.count(in: .tagged) + tree.count(in: .untagged)
         result.f_bsize = UInt(size)
         result.f_frsize = UInt(size)
         result.f_blocks = fsblkcnt_t(total)
         result.f_bfree = fsblkcnt_t(available)
         result.f_bavail = fsblkcnt_t(available)
+        result.f_files = fsfilcnt_t(ObjectTable.maximumObjects)
+        result.f_ffree = fsfilcnt_t(ObjectTable.maximumObjects - min(objects, ObjectTable.maximumObjects))
+        result.f_favail = result.f_ffree
         result.f_namemax = UInt(Self.maximumNameLength)
         return result
     }

@@ -141,7 +141,7 @@ extension FileSystem {
             object, then: completion,
             whenReleased: Released { [self] in
                 tree.forget(object)
-                overrides.withLock { $0[object.number] = nil }
+                changedAttributes.forget(object)
             })
     }
 

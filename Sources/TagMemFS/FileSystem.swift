@@ -10,6 +10,7 @@ final class FileSystem: @unchecked Sendable {
     let counters = Counters()
     let faultLog: FaultLog
     let refusedFaults = RefusedFaults()
+    let delayedAnswers = DelayedAnswers()
     let directory: CoherenceDirectory
     let threads: MemoryThreads
     let tree = ObjectTree()
@@ -20,16 +21,9 @@ final class FileSystem: @unchecked Sendable {
 
     let owner: (user: uid_t, group: gid_t)
     let mountTime: timespec
-    let overrides = Guarded<[UInt64: [Role: AttributeOverride]]>([:])
-
-    /// What chmod, chown and utimens changed.
-    struct AttributeOverride {
-        var permissions: UInt32?
-        var user: uid_t?
-        var group: gid_t?
-        var accessTime: timespec?
-        var modificationTime: timespec?
-    }
+    let changedAttributes = ChangedAttributes()
+    let physicalUse = PhysicalUse()
+    let texts = TextCache()
 
     /// - Throws: `DRAMError` or `AllocatorError` if the process cannot have the address space.
     init(map: MemoryMap, layout: BlockLayout, deviceTree: DeviceTree) throws {
@@ -42,13 +36,14 @@ final class FileSystem: @unchecked Sendable {
             wake: { bells.ring($0) })
         threads = MemoryThreads(directory, bells)
         owner = (getuid(), getgid())
-        var now = timespec()
-        unsafe clock_gettime(CLOCK_REALTIME, &now)
-        mountTime = now
+        mountTime = currentTime()
     }
 
     /// Starts the threads that do what those that serve requests do not.
-    func start(_ notifier: any KernelNotifier) { threads.start(notifier) }
+    func start(_ notifier: any KernelNotifier) {
+        threads.start(notifier)
+        delayedAnswers.start()
+    }
 
     /// How long recalls may take to finish, in milliseconds.
     private static let patience = 2000
@@ -67,6 +62,7 @@ final class FileSystem: @unchecked Sendable {
             waited += 1
         }
         if directory.isRecalling { abort() }
+        delayedAnswers.stop()
         threads.stop()
     }
 
@@ -100,13 +96,13 @@ final class FileSystem: @unchecked Sendable {
 
     private func statisticsFile(_ node: NodeID, _ role: Role) -> OpenFile {
         switch role {
-        case .meminfo: ReportFile(node: node) { [statistics] in statistics.meminfo() }
-        case .metrics: ReportFile(node: node) { [statistics] in statistics.openMetrics() }
-        case .map: ReportFile(node: node) { [directory] in BlockMap(directory).text }
-        case .faults: FaultsFile(node: node, log: faultLog)
-        case .faultsPipe: FaultsPipeFile(node: node, log: faultLog)
+        case .meminfo: ReportFile(node: node, texts) { [statistics] in statistics.meminfo() }
+        case .metrics: ReportFile(node: node, texts) { [statistics] in statistics.openMetrics() }
+        case .map: ReportFile(node: node, texts) { [directory] in BlockMap(directory).text }
+        case .faults: FaultsFile(node: node, log: faultLog, directory)
+        case .faultsPipe: FaultsPipeFile(node: node, log: faultLog, directory)
         case .blocks: BlocksFile(node: node, directory)
-        default: ReportFile(node: node) { [statistics] in statistics.vmstat() }
+        default: ReportFile(node: node, texts) { [statistics] in statistics.vmstat() }
         }
     }
 
@@ -123,8 +119,8 @@ final class FileSystem: @unchecked Sendable {
         case .checked: return try CheckedFile(self, node: node, alias(nil), isWritable: isWritable)
         case .view(let tag):
             return try ViewFile(self, node: node, object, tag: tag, isWritable: isWritable)
-        case .mode: return ModeFile(node: node, object, directory)
-        case .tfsr: return TfsrFile(node: node, object, directory)
+        case .mode: return ModeFile(self, node: node, object)
+        case .tfsr: return TfsrFile(self, node: node, object)
         case .pages:
             if isWritable { throw .accessDenied }
             return PagesFile(node: node, object, directory)

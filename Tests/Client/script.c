@@ -2,7 +2,7 @@
 ///
 ///     open FD PATH r|w|rw        close FD        fsync FD        ok, or an errno
 ///     map MAP FD OFFSET LENGTH r|rw shared|private
-///     msync MAP                  unmap MAP
+///     msync MAP                  unmap MAP     lock MAP
 ///     load MAP AT                0x5a, or SIGBUS and the offset in the file, or SIGBUS elsewhere
 ///     store MAP AT LENGTH BYTE   ok, or as above
 ///     fill MAP PAGE COUNT SEED   ok, or as above; every word of the pages gets a value of its own
@@ -11,6 +11,8 @@
 ///     write FD OFFSET LENGTH BYTE
 ///     fallocate FD MODE OFFSET LENGTH          ioctl FD REQUEST
 ///     setxattr PATH              getxattr PATH
+///     edges FD                   ok: from now on, epoll(7) looks for edges of its being readable
+///     events MILLISECONDS        the count of such events within that time
 ///
 /// FD and MAP are numbers below 16; AT counts from the mapping's beginning.
 #include "client.h"
@@ -21,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/xattr.h>
@@ -57,11 +60,20 @@ static unsigned slot(const char *word) {
     return (unsigned)number;
 }
 
+/// The queue of `edges`.
+static int edges = -1;
+
 static void open_slot(char **words) {
     int access = strcmp(words[3], "rw") == 0 ? O_RDWR : strcmp(words[3], "w") == 0 ? O_WRONLY : O_RDONLY;
     int fd = open(words[2], access | O_CLOEXEC);
     fds[slot(words[1])] = fd;
     answer(fd >= 0);
+}
+
+static void wait_for_edges(int fd) {
+    edges = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+    answer(edges >= 0 && epoll_ctl(edges, EPOLL_CTL_ADD, fd, &event) == 0);
 }
 
 static void map_slot(char **words) {
@@ -154,6 +166,8 @@ static void run_line(int count, char **words) {
         map_slot(words);
     else if (strcmp(verb, "msync") == 0 && count == 2)
         answer(msync(maps[slot(words[1])].address, maps[slot(words[1])].length, MS_SYNC) == 0);
+    else if (strcmp(verb, "lock") == 0 && count == 2)
+        answer(mlock(maps[slot(words[1])].address, maps[slot(words[1])].length) == 0);
     else if (strcmp(verb, "unmap") == 0 && count == 2)
         answer(munmap(maps[slot(words[1])].address, maps[slot(words[1])].length) == 0);
     else if (strcmp(verb, "load") == 0 && count == 3)
@@ -172,7 +186,12 @@ static void run_line(int count, char **words) {
         answer(fallocate(fds[slot(words[1])], (int)parse_number(words[2]), (off_t)parse_number(words[3]),
                          (off_t)parse_number(words[4]))
                == 0);
-    else if (strcmp(verb, "ioctl") == 0 && count == 3)
+    else if (strcmp(verb, "edges") == 0 && count == 2)
+        wait_for_edges(fds[slot(words[1])]);
+    else if (strcmp(verb, "events") == 0 && count == 2) {
+        struct epoll_event found;
+        answer_count(epoll_wait(edges, &found, 1, (int)parse_number(words[1])));
+    } else if (strcmp(verb, "ioctl") == 0 && count == 3)
         answer(ioctl(fds[slot(words[1])], parse_number(words[2]), line_buffer) == 0);
     else if (strcmp(verb, "setxattr") == 0 && count == 2)
         answer(setxattr(words[1], "user.test", "x", 1, 0) == 0);

@@ -70,6 +70,9 @@ struct CommandTests {
                 let outcome = try run(daemonProgram, arguments + ["name", path], timeout: 10)
                 #expect(outcome.succeeded && outcome.errors == "", "\(outcome.errors)")
                 #expect(try status(of: "\(path)/phys/mem").st_size == 0x800_0000 + 0x42000)
+                // Nobody has used the memory; the first hole is before it, all the same.
+                #expect(throws: Errno(ENXIO)) { try File("\(path)/phys/mem").seek(0, .data) }
+                #expect(try File("\(path)/phys/mem").read(at: 0x800_0000, count: 1) == [0])
                 #expect(try File("\(path)/phys/mem").seek(0, .data) == 0x800_0000)
                 let mounts = try contents(of: "/proc/mounts").split(separator: "\n")
                 #expect(mounts.contains { $0.hasPrefix("name \(path) fuse.tagmemd ") })
@@ -172,7 +175,10 @@ struct CommandTests {
                     return
                 }
                 #expect(list.succeeded)
-                for name in ["phys/mem", "phys/tags", "phys/tags.hex", "faults_pipe"] {
+                for name in [
+                    "phys/mem", "phys/tags", "phys/tags.hex", "phys/checked", "phys/views/0", "phys/views/f",
+                    "faults_pipe",
+                ] {
                     let refused = try asOther("cd / && head -c 1 $M/\(name)")
                     #expect(
                         refused.ending == .exited(1) && refused.errors.contains("Permission denied"),
@@ -181,6 +187,16 @@ struct CommandTests {
                 let mode = try asOther("cd / && echo none > $M/phys/mode")
                 #expect(mode.ending != .exited(0) && mode.errors.contains("Permission denied"))
                 #expect(try device.mode() == "sync\n")
+                // What root has for itself is not to be had by its physical address either.
+                let mine = try device.make("tagged/mine", pages: 1, seed: 3)
+                let address = try #require(try device.addresses(of: "tagged/mine")[0])
+                let stolen = try asOther(
+                    "cd / && for f in checked views/0; do dd if=$M/phys/$f bs=1 skip=\(address) count=16; dd if=/etc/hostname of=$M/phys/$f bs=1 seek=\(address) conv=notrunc; done"
+                )
+                #expect(stolen.output == "" && stolen.errors.split(separator: "\n").count == 4)
+                #expect(try mine.firstPageUnlike(3, pages: 1) == nil)
+                // Where its owner allows it, it is.
+                try check { unsafe chmod(device.path("phys/views/0"), 0o666) }
                 let view = try asOther(
                     "cd / && printf abc | dd of=$M/phys/views/0 bs=1 seek=\(device.map.base) conv=notrunc status=none && cat $M/phys/mode"
                 )

@@ -54,6 +54,63 @@ struct FaultsTests {
         }
     }
 
+    @Test("Who waits for edges is told of every fault", arguments: ["faults", "faults_pipe"])
+    func edges(name: String) throws {
+        try withDevice { device in
+            let script = try Script()
+            #expect(try script("open 1 \(device.path(name)) r") == "ok")
+            #expect(try script("edges 1") == "ok")
+            #expect(try script("events 50") == "0")
+            // Whether it reads what there is or not.
+            let pipe = try device.open("faults_pipe", O_RDONLY | O_NONBLOCK)
+            for round in 0..<6 {
+                try provoke(device)
+                #expect(try script("events 5000") == "1", "round \(round)")
+                if round % 2 == 1 {
+                    if name == "faults" { _ = try script("read 1 0 100000") } else { _ = try pipe.rest() }
+                }
+                #expect(try script("events 50") == "0", "round \(round)")
+            }
+        }
+    }
+
+    @Test("mlock of a refused page is one fault, costs others little, and ends with the program", .needsRoot)
+    func lockedMapping() throws {
+        try withDevice { device in
+            let script = try Script()
+            try script.map(1, device.view(2), at: device.map.base)
+            let before = try device.counters()
+            let start = now()
+            try script.begin("lock 1")
+            sleep(3)
+            let after = try device.counters()
+            func change(_ name: String) throws -> Int {
+                try #require(after[name]) - (try #require(before[name]))
+            }
+            #expect(try change("tag_check_faults") == 1)
+            #expect(try Double(change("requests")) / (now() - start) < 500)
+            // It goes on when it may.
+            try device.setTag(2, at: device.map.base)
+            #expect(try script.end(within: 2) == "ok")
+            try device.setTag(3, at: device.map.base)
+            try script.begin("lock 1")
+            #expect(try script.program.outputPipe?.poll(within: 0.5) == 0)
+            let killed = now()
+            script.program.kill()
+            #expect(script.program.wait(seconds: 5) != nil && now() - killed < 1)
+        }
+    }
+
+    @Test("A program that takes SIGBUS and tries again makes a fault each time") func repeatedTouches() throws
+    {
+        try withDevice { device in
+            let script = try Script()
+            try script.map(1, device.view(2), at: device.map.base)
+            for _ in 0..<40 { #expect(try script("load 1 0").hasPrefix("SIGBUS")) }
+            #expect(try device.counter("tag_check_faults") == 40)
+        }
+    }
+
     @Test("A read of the pipe waits for a line, and takes it") func blockingRead() throws {
         try withDevice { device in
             let reader = try Program("head", ["-n", "2", device.path("faults_pipe")])

@@ -45,6 +45,24 @@ struct KnobTests {
         }
     }
 
+    @Test("Names with blanks at their ends are names") func blanks() throws {
+        try withDevice { device in
+            for name in ["k", "k ", " k", "k  "] { try device.make("tagged/\(name)", pages: 1) }
+            try device.setKnob("atomic", "tagged/k  1")
+            #expect(try device.knob("atomic") == "tagged/k \n")
+            try device.setKnob("atomic", "tagged/k   1")
+            try device.setKnob("atomic", "tagged/k  0")
+            #expect(try device.knob("atomic") == "tagged/k  \n")
+            try device.setKnob("pin", "tagged/ k 0 4096")
+            try device.setKnob("pin", "tagged/k  0 4096")
+            #expect(try device.knob("pin") == "tagged/k  0 4096\ntagged/ k 0 4096\n")
+            try device.setKnob("unpin", "tagged/k  0 4096")
+            #expect(try device.knob("pin") == "tagged/ k 0 4096\n")
+            #expect(throws: Errno(ENOENT)) { try device.setKnob("pin", "tagged/x  0 4096") }
+            #expect(throws: Errno(EINVAL)) { try device.setKnob("pin", "tagged/k 0  4096") }
+        }
+    }
+
     @Test("What makes no sense as a range is refused, and nothing is pinned") func wrongRanges() throws {
         try withDevice { device in
             try device.make("untagged/u", pages: 4)

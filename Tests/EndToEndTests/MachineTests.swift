@@ -25,9 +25,12 @@ import Testing
         try withDevice(options) { device in
             let mem = try device.open("phys/mem")
             #expect(try mem.status().st_size == 0x100_0200_0000)
-            #expect(try mem.seek(0, .data) == 0x4000_0000)
-            #expect(try mem.seek(0x4000_0000, .hole) == 0x8000_0000)
-            #expect(try mem.seek(0x8000_0000, .data) == 0x100_0000_0000)
+            for address: UInt64 in [0x4000_0000, 0x7fff_ffff, 0x100_0000_0000, 0x100_01ff_ffff] {
+                #expect(try mem.read(at: address, count: 1) == [0])
+            }
+            for address: UInt64 in [0x3fff_ffff, 0x8000_0000, 0xff_ffff_ffff] {
+                #expect(throws: Errno(ENXIO)) { try mem.read(at: address, count: 1) }
+            }
             let amounts = try amounts(device)
             #expect(amounts["DataTotal"] == 1 << 20 && amounts["TagStorageTotal"] == 1 << 15)
             let first = try device.open("blocks", O_RDONLY).read(at: 0, count: 82)

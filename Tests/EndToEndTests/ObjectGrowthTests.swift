@@ -3,6 +3,16 @@ import Testing
 
 @Suite("Objects that grow and shrink under mappings", .timeLimit(.minutes(2)))
 struct ObjectGrowthTests {
+    @Test("A write that grows its object is counted once") func countedOnce() throws {
+        try withDevice { device in
+            try device.make("untagged/u")
+            let file = try device.open("untagged/u/mem")
+            let before = try device.counter("direct_writes")
+            for index in 0..<10 { try file.write([1], at: UInt64(index) * 4096) }
+            #expect(try device.counter("direct_writes") == before + 10)
+        }
+    }
+
     @Test("Mappings of every file reach what the object has grown by", arguments: [1, 4096, 5744, 8192])
     func growth(size: Int) throws {
         try withDevice { device in

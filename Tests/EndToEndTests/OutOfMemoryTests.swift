@@ -35,6 +35,21 @@ struct OutOfMemoryTests {
         }
     }
 
+    @Test("What no device of this size could have is counted, too") func tooLarge() throws {
+        try withDevice(size: "1M", runsOut: true) { device in
+            let script = try Script()
+            for (number, object) in ["untagged/u", "tagged/t"].enumerated() {
+                let file = try device.make(object, pages: 1, seed: 1)
+                let far = 1 << 40
+                #expect(throws: Errno(ENOSPC)) { try file.truncate(far) }
+                #expect(throws: Errno(ENOSPC)) { try file.write([1], at: UInt64(far)) }
+                #expect(try script.allocate(device.path("\(object)/mem"), 0, at: 0, count: far) == "ENOSPC")
+                #expect(try device.counter("oom") == 3 * (number + 1))
+                #expect(try file.size == 4096 && file.firstPageUnlike(1, pages: 1) == nil)
+            }
+        }
+    }
+
     @Test("A write that has room for a part of it changes nothing") func partOfAWrite() throws {
         try withDevice(size: "1M", runsOut: true) { device in
             try device.make("untagged/u", pages: 250)

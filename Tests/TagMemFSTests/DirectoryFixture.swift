@@ -209,6 +209,7 @@ extension CoherenceDirectory {
                 switch notice {
                 case .done(let end, let error): tell(end, error)
                 case .retrieve(_, _, let body): body(nil)
+                case .call(let body): body()
                 case .size, .drop: break
                 }
             }

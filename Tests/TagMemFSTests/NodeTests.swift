@@ -23,7 +23,9 @@ import Testing
                 .viewsDirectory,
                 .deviceNode,
             ])
-        #expect(roles.filter { $0.defaultPermissions & 0o022 != 0 }.count == 2 + 16)
+        // What others may write: checked memory, but nothing of the physical address space. (A link has no modes.)
+        #expect(roles.filter { $0.defaultPermissions(isPhysical: false) & 0o022 != 0 }.count == 2 + 16)
+        #expect(roles.filter { $0.defaultPermissions(isPhysical: true) & 0o022 != 0 } == [.deviceTreeLink])
     }
 
     @Test(
@@ -163,7 +165,7 @@ import Testing
         "sizes follow from the memory map",
         arguments: [
             ("phys/mem", 0x41000), ("phys/views/0", 0x41000), ("phys/tags", 0x41000 / 32),
-            ("phys/tags.hex", 0x41000 / 16), ("phys/checked", 0xf00_0000_0004_1000), ("phys/mode", 0),
+            ("phys/tags.hex", 0x41000 / 16), ("phys/checked", 0), ("phys/mode", 0),
             ("vmstat", 0), ("faults", 0),
         ])
     func sizes(_ path: String, _ size: Int) throws {
@@ -174,7 +176,8 @@ import Testing
     func attributes() throws {
         for (path, mode, links) in [
             ("", S_IFDIR | 0o755, 7), ("phys", S_IFDIR | 0o755, 3), ("phys/views", S_IFDIR | 0o755, 2),
-            ("phys/mem", S_IFREG | 0o600, 1), ("phys/views/7", S_IFREG | 0o666, 1),
+            ("phys/mem", S_IFREG | 0o600, 1), ("phys/views/7", S_IFREG | 0o600, 1),
+            ("phys/checked", S_IFREG | 0o600, 1),
             ("faults_pipe", S_IFREG | 0o400, 1), ("phys/tfsr", S_IFREG | 0o644, 1),
         ] as [(String, mode_t, nlink_t)] {
             let attributes = try fileSystem.attributes(of: node(path))
@@ -183,7 +186,147 @@ import Testing
             #expect(attributes.st_uid == getuid() && attributes.st_gid == getgid())
             #expect(try attributes.st_ino == node(path).rawValue)
         }
-        #expect(try fileSystem.attributes(of: node("phys/mem")).st_blocks == 0x21000 / 512)
+    }
+
+    /// Makes an object; its directory.
+    @discardableResult
+    private func make(_ name: String, in directory: String = "tagged") throws -> NodeID {
+        try fileSystem.makeDirectory(name, in: node(directory), permissions: 0o755, user: 1, group: 1)
+    }
+
+    @Test("memory is counted once, as far as anybody has used it") func blocks() throws {
+        func blocks(_ path: String) throws -> Int { Int(try fileSystem.attributes(of: node(path)).st_blocks) }
+        #expect(try blocks("phys/mem") == 0)
+        fileSystem.dram.zero(TestMaps.standard[0].start, count: 1)
+        // The host may take more at once.
+        #expect(try blocks("phys/mem") >= 8)
+        for name in ["views/0", "views/f", "checked", "tags", "tags.hex"] {
+            #expect(try blocks("phys/\(name)") == 0)
+        }
+    }
+
+    @Test("names that cannot be shown are refused", arguments: unusableNames) func names(_ name: String)
+        throws
+    {
+        #expect(throws: FileError.invalid) { try make(name) }
+        #expect(fileSystem.tree.all().isEmpty)
+        try make("a")
+        #expect(throws: FileError.invalid) {
+            try fileSystem.tree.beginRename("a", .tagged, to: name, .tagged)
+        }
+    }
+
+    private static let unusableNames =
+        [0x01, 0x1f, 0x7f, 0x80, 0x85, 0x9b, 0x9f, 0x61c, 0x200e, 0x200f, 0x2028, 0x2029, 0xfffd]
+        .map { name(with: $0) } + (0x202a...0x202e).map { name(with: $0) }
+        + (0x2066...0x2069).map { name(with: $0) }
+
+    private static func name(with scalar: Int) -> String {
+        "x" + (UnicodeScalar(UInt32(scalar)).map { String($0) } ?? "") + "y"
+    }
+
+    @Test(
+        "names that can be shown are taken, and found by their paths",
+        arguments: ["é", "e\u{301}", " a ", "\u{301}x", "ب", "\u{a0}", "\u{200d}", "\u{600}", "日本"])
+    func usableNames(_ name: String) throws {
+        let object = try make(name).object
+        #expect(fileSystem.tree.object(at: "tagged/\(name)")?.number == object)
+        #expect(fileSystem.tree.object(at: "untagged/\(name)") == nil)
+        #expect(fileSystem.tree.object(at: "tagged/\(name) ") == nil)
+        #expect(throws: FileError.exists) { try make(name) }
+    }
+
+    @Test("a name that could not be given is free again") func failedObject() throws {
+        let tree = fileSystem.tree
+        func add(_ make: @escaping (UInt64) -> ObjectID?) throws {
+            _ = try tree.add("a", .tagged, user: 0, group: 0, permissions: 0, make: make)
+        }
+        #expect(throws: FileError.noSpace) {
+            // The tree can be used meanwhile: no lock is held.
+            try add { _ in
+                #expect(
+                    tree.object(at: "tagged/a") == nil && tree.names(in: .tagged, after: 0, limit: 9).isEmpty)
+                return nil
+            }
+        }
+        try make("a")
+    }
+
+    @Test("numbers of files have 32 bits and are unique, those of the device tree too") func numbers() throws
+    {
+        for index in 0..<100 { try make("\(index)") }
+        var numbers = Set<UInt64>()
+        func visit(_ node: NodeID) throws {
+            #expect(node.rawValue < 1 << 32)
+            #expect(numbers.insert(node.rawValue).inserted)
+            guard node.role?.isDirectory == true else { return }
+            for entry in try fileSystem.entries(of: node, after: 0, limit: 1000).dropFirst(2) {
+                try visit(entry.node)
+            }
+        }
+        try visit(.root)
+        #expect(numbers.count > 100 * (2 + 7 + 16))
+        // Objects leave the numbers of the device tree out.
+        var state = ObjectTree.State()
+        state.nextNumber = FirmwareTree.objects.lowerBound - 1
+        #expect(state.takeNumber() == FirmwareTree.objects.lowerBound - 1)
+        #expect(state.takeNumber() == FirmwareTree.objects.upperBound)
+    }
+
+    @Test("times go with what is changed") func times() throws {
+        let object = try make("a")
+        let id = try #require(fileSystem.object(of: object))
+        func times(_ path: String) throws -> (modified: timespec, changed: timespec) {
+            let attributes = try fileSystem.attributes(of: node(path))
+            return (attributes.st_mtim, attributes.st_ctim)
+        }
+        let before = try times("tagged/a/mem")
+        var old = stat()
+        old.st_mtim.tv_sec = 77
+        for name in ["mem", "views/3", "checked", "tags", "tags.hex"] {
+            try fileSystem.change(node("tagged/a/\(name)"), to: old, FUSE_SET_ATTR_MTIME)
+            #expect(try times("tagged/a/\(name)").modified.tv_sec == 77)
+            #expect(try before.changed < times("tagged/a/\(name)").changed)
+        }
+        usleep(10_000)
+        fileSystem.directory.look { $0.objects[id].changes.noteMemory(coarseTime()) }
+        for name in ["mem", "views/3", "checked"] {
+            #expect(try before.modified < times("tagged/a/\(name)").modified)
+        }
+        #expect(try times("tagged/a/tags").modified.tv_sec == 77)
+        // The time that is set last counts, however soon.
+        try fileSystem.change(node("tagged/a/mem"), to: old, FUSE_SET_ATTR_MTIME)
+        #expect(try times("tagged/a/mem").modified.tv_sec == 77)
+        fileSystem.directory.look { $0.objects[id].changes.noteAll(coarseTime()) }
+        for name in ["mem", "tags", "tags.hex"] {
+            #expect(try before.modified < times("tagged/a/\(name)").modified)
+        }
+        // Directories: what comes and goes in them, and the object's new name.
+        let directory = try times("tagged").modified
+        usleep(1000)
+        try make("b")
+        let later = try times("tagged").modified
+        #expect(directory < later)
+        usleep(1000)
+        let changed = try times("tagged/a").changed
+        let moved = try #require(try fileSystem.tree.beginRename("a", .tagged, to: "c", .tagged))
+        fileSystem.tree.finishRename(moved, "a", .tagged, to: "c", .tagged, isDone: true)
+        #expect(try later < times("tagged").modified && changed < times("tagged/c").changed)
+    }
+
+    @Test("a write of another user takes the set-ID bits away") func setID() throws {
+        let mem = try node("phys/mem")
+        func permissions(after user: UInt32, _ mode: UInt32) throws -> UInt32 {
+            var new = stat()
+            new.st_mode = mode
+            try fileSystem.change(mem, to: new, FUSE_SET_ATTR_MODE)
+            fileSystem.willWrite(mem, user: user)
+            return try fileSystem.attributes(of: mem).st_mode & 0o7777
+        }
+        #expect(try permissions(after: 65534, 0o6777) == 0o777)
+        #expect(try permissions(after: 65534, 0o6767) == 0o2767)
+        #expect(try permissions(after: 65534, 0o1666) == 0o1666)
+        #expect(try permissions(after: 0, 0o6777) == 0o6777)
     }
 
     @Test("changes of attributes are kept, each by itself; sizes are ignored")
@@ -214,6 +357,15 @@ import Testing
         let statistics = fileSystem.statistics(at: .root)
         #expect(statistics.f_blocks == 33 && statistics.f_bavail == 33)
         #expect(statistics.f_frsize == 4096 && statistics.f_namemax == 255)
+        #expect(statistics.f_files == 1 << 20 && statistics.f_ffree == 1 << 20)
+    }
+
+    @Test("df -i counts objects") func inodes() throws {
+        try make("a")
+        try make("b")
+        let statistics = fileSystem.statistics(at: .root)
+        #expect(statistics.f_files == 1 << 20 && statistics.f_ffree == (1 << 20) - 2)
+        #expect(statistics.f_favail == statistics.f_ffree)
     }
 
     @Test("files that are open for writing are counted")

@@ -1,3 +1,4 @@
+import Glibc
 import TagMemCore
 import Testing
 
@@ -7,9 +8,16 @@ import Testing
     let refused = RefusedFaults()
     let node = NodeID(object: 1, role: .view(AddressTag(truncating: 3)))
 
+    /// A read of a page is refused to a thread that touched it itself, unless something else is said.
+    private func verdict(
+        thread: Int32 = 1, offset: UInt64 = 0, isInSystemCall: Bool? = false
+    ) -> Refusal.Verdict {
+        refused.pageWasRefused(thread: thread, node: node, offset: offset) { _ in isInSystemCall }
+    }
+
     /// The reads of one page that are faults of their own.
     private func newFaults(_ count: Int, thread: Int32 = 1, offset: UInt64 = 0) -> Int {
-        (0..<count).count { _ in refused.isNew(thread: thread, node: node, offset: offset) }
+        (0..<count).count { _ in verdict(thread: thread, offset: offset).isNew }
     }
 
     /// A refused batch of readahead, which comes before the reads of one of its pages.
@@ -68,7 +76,7 @@ import Testing
         #expect(newFaults(2, offset: 4096) == 1)
         #expect(newFaults(2, offset: 0) == 1)
         let other = NodeID(object: 1, role: .view(AddressTag(truncating: 4)))
-        #expect(refused.isNew(thread: 1, node: other, offset: 0))
+        #expect(refused.pageWasRefused(thread: 1, node: other, offset: 0) { _ in true }.isNew)
     }
 
     @Test("threads do not disturb one another")
@@ -81,5 +89,122 @@ import Testing
         refused.forget(thread: 7)
         #expect(newFaults(1, thread: 7) == 1)
         #expect(newFaults(1, thread: 200) == 1)
+    }
+
+    @Test("a system call that begins again and again is one fault, and is slowed down")
+    func systemCall() {
+        batch()
+        var (faults, delays) = (0, [Int]())
+        for _ in 0..<100 {
+            for _ in 0..<3 {
+                let verdict = verdict(isInSystemCall: true)
+                if verdict.isNew { faults += 1 }
+                delays.append(verdict.delay)
+            }
+        }
+        #expect(faults == 1)
+        #expect(delays.prefix(3 * Refusal.promptRepeats).allSatisfy { $0 == 0 })
+        #expect(delays == delays.sorted() && delays.last == Refusal.longestDelay)
+        // Another page, and the same one after it was handed out, are answered at once.
+        #expect(verdict(offset: 4096, isInSystemCall: true) == Refusal.Verdict(isNew: true, delay: 0))
+        refused.forget(thread: 1)
+        #expect(verdict(isInSystemCall: true) == Refusal.Verdict(isNew: true, delay: 0))
+    }
+
+    @Test("batches between its reads change nothing") func batchesBetween() {
+        var faults = 0
+        for _ in 0..<100 {
+            batch()
+            for _ in 0..<2 where verdict(isInSystemCall: true).isNew { faults += 1 }
+        }
+        #expect(faults == 1)
+        #expect(verdict(isInSystemCall: true).delay == Refusal.longestDelay)
+    }
+
+    @Test("where the host does not say, a page that is refused again and again is a fault 16 times")
+    func unknown() {
+        var faults = 0
+        for _ in 0..<300 where verdict(isInSystemCall: nil).isNew { faults += 1 }
+        #expect(faults == 1 + Refusal.promptRepeats)
+    }
+
+    @Test("who touches a page itself is never slowed down") func ownTouches() {
+        for _ in 0..<300 { #expect(verdict().delay == 0) }
+    }
+
+    @Test("delays double up to the longest") func delays() {
+        #expect((0...16).allSatisfy { Refusal.delay(ofRepeat: $0) == 0 })
+        #expect(Refusal.delay(ofRepeat: 17) == 100_000 && Refusal.delay(ofRepeat: 18) == 200_000)
+        #expect(Refusal.delay(ofRepeat: 30) == Refusal.longestDelay)
+        #expect(Refusal.delay(ofRepeat: .max) == Refusal.longestDelay)
+    }
+
+    @Test("what comes later than retries do is another fault") func later() {
+        let window = Refusal.retryWindow
+        let (first, verdict) = Refusal.page(node, 0, at: 0, after: nil) { true }
+        #expect(verdict.isNew)
+        #expect(!Refusal.page(node, 0, at: window - 1, after: first) { true }.1.isNew)
+        #expect(Refusal.page(node, 0, at: window, after: first) { true }.1.isNew)
+    }
+
+    @Test("the host tells a thread that waits in a system call") func systemCallOfThread() throws {
+        #expect(isInSystemCall(thread: 0) == nil)
+        let sleeper = Sleeper()
+        let thread = DaemonThread("sleeper") { sleeper.run() }
+        defer {
+            sleeper.isDone.set()
+            thread.join()
+        }
+        // Between two of its calls it is in none.
+        func isSeen() -> Bool { isInSystemCall(thread: sleeper.thread.withLock { $0 }) == true }
+        for _ in 0..<500 where !isSeen() { usleep(10_000) }
+        #expect(isSeen())
+    }
+
+    /// A thread that sleeps.
+    private final class Sleeper: Sendable {
+        let thread = Guarded<Int32>(0)
+        let isDone = Flag()
+
+        func run() {
+            // As "PID/task/TID".
+            var link = [CChar](repeating: 0, count: 64)
+            // SAFETY: `readlink` writes at most the bytes of the buffer.
+            let count = unsafe readlink("/proc/thread-self", &link, link.count)
+            let bytes = link.prefix(max(0, count)).map { UInt8(bitPattern: $0) }
+            let words = String(decoding: bytes, as: UTF8.self).split(separator: "/")
+            thread.withLock { $0 = words.last.flatMap { Int32($0) } ?? 0 }
+            while !isDone.isSet { usleep(100_000) }
+        }
+    }
+}
+
+@Suite("DelayedAnswers") struct DelayedAnswersTests {
+    private final class Order: Sendable {
+        let given = Guarded<[Int]>([])
+        func note(_ number: Int) -> @Sendable () -> Void { { self.given.withLock { $0.append(number) } } }
+        var all: [Int] { given.withLock { $0 } }
+    }
+
+    @Test("answers are given in the order of their times, not before them; those left, at the end")
+    func order() {
+        let (answers, order) = (DelayedAnswers(), Order())
+        answers.start()
+        let start = monotonicNanoseconds()
+        let second = Guarded(0)
+        answers.give(after: 60_000_000, order.note(3))
+        answers.give(after: 20_000_000) {
+            second.withLock { $0 = monotonicNanoseconds() }
+            order.note(2)()
+        }
+        answers.give(after: 0, order.note(1))
+        answers.give(after: 3_600_000_000_000, order.note(4))
+        for _ in 0..<500 where order.all.count < 3 { usleep(10_000) }
+        #expect(order.all == [1, 2, 3])
+        #expect(second.withLock { $0 } >= start + 20_000_000)
+        answers.stop()
+        #expect(order.all == [1, 2, 3, 4])
+        answers.give(after: 3_600_000_000_000, order.note(5))
+        #expect(order.all.last == 5)
     }
 }

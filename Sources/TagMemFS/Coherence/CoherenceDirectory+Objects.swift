@@ -51,6 +51,9 @@ extension CoherenceDirectory {
         look { state in state.objects.contains(object) ? body(&state.objects[object]) : nil }
     }
 
+    /// Pages of the object came or went, so its bytes are not what they were.
+    func noteContent(of object: ObjectID) { look { $0.noteContent(of: object) } }
+
     // MARK: Sizes
 
     /// The size of an alias's file, for the kernel to know: from now on it is told when the file grows.

@@ -89,6 +89,7 @@ final class CoherenceDirectory: Sendable {
     func end(_ access: MemoryAccess) {
         update { state in
             state.unmark(access)
+            state.noteContent(of: access)
             state.recallViews(after: access)
             state.noteEnd(of: access, isRefused: false)
         }

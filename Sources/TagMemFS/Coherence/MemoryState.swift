@@ -165,6 +165,8 @@ enum Notice {
     case drop(NodeID, offset: UInt64, length: UInt64)
     /// Asks what the kernel has cached of a page.
     case retrieve(NodeID, offset: UInt64, then: @Sendable ([UInt8]?) -> Void)
+    /// Something else that is said.
+    case call(@Sendable () -> Void)
     /// Everything before is said.
     case done(JobEnd, FileError?)
 }

@@ -37,6 +37,8 @@ struct ObjectRecord {
     var recalledViewLines = 0
     /// A bit for each checked file whose next `fsync` or `close` reports an asynchronous fault.
     var deferredFaults: UInt32 = 0
+    /// When its bytes were changed.
+    var changes = ContentChanges()
     /// Where pages of `mem` that the kernel has may hold bytes from behind the end that they had: a page's offset, and
     /// the first of those bytes.
     var staleTails: [UInt64: UInt64] = [:]

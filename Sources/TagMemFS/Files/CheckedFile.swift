@@ -3,6 +3,7 @@ import TagMemCore
 /// `checked`: the file offset is a tagged pointer. For pread and pwrite; it cannot be mapped.
 final class CheckedFile: CheckedMemoryFile, @unchecked Sendable {
     override var options: Options { Options(reportsClose: closeCanReport, writesInParallel: true) }
+    /// Behind the last tagged pointer. The file itself has no size to say, as /proc/PID/mem has none.
     override var size: UInt64 {
         TaggedPointer(address: super.size, tag: AddressTag(truncating: 15)).rawValue
     }
@@ -20,11 +21,11 @@ final class CheckedFile: CheckedMemoryFile, @unchecked Sendable {
     override func seek(_ reply: consuming Reply, from offset: UInt64, toData: Bool) {
         let pointer = TaggedPointer(rawValue: offset)
         guard offset < size else { return reply.error(.pastEnd) }
-        if let next = directory.next(from: pointer.address, memory: toData, object) {
+        if let next = next(memory: toData, from: pointer.address) {
             return reply.offset(TaggedPointer(address: next, tag: pointer.addressTag).rawValue)
         }
         if !toData { return reply.offset(offset) }
-        guard pointer.addressTag.rawValue < 15, let first = directory.next(from: 0, memory: true, object)
+        guard pointer.addressTag.rawValue < 15, let first = next(memory: true, from: 0)
         else {
             return reply.error(.pastEnd)
         }

@@ -58,12 +58,16 @@ class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
         unsafe copy(bytes, to: access.footprint)
     }
 
-    override func refuse(_ access: MemoryAccess, at physical: PhysicalAddress?, thread: Int32) {
-        guard fileSystem.refusedFaults.isNew(thread: thread, node: node, offset: access.offset) else {
-            return
+    override func refuse(_ access: MemoryAccess, at physical: PhysicalAddress?, thread: Int32) -> Int {
+        let verdict = fileSystem.refusedFaults.pageWasRefused(
+            thread: thread, node: node, offset: access.offset)
+        if verdict.isNew {
+            fileSystem.faultLog.record(
+                fault(
+                    access, .map, at: access.offset, size: access.count, physical, access.tag, thread: thread)
+            )
         }
-        fileSystem.faultLog.record(
-            fault(access, .map, at: access.offset, size: access.count, physical, access.tag, thread: thread))
+        return verdict.delay
     }
 
     // MARK: The deferred report

@@ -4,8 +4,9 @@ import Glibc
 ///
 /// Offsets are positions in the whole log since the mount, so that `tail -f` goes on where it was. A reader that asks
 /// for what has been dropped is moved on to the oldest line.
-final class FaultsFile: OpenFile, FaultWatcher, @unchecked Sendable {
+final class FaultsFile: OpenFile, @unchecked Sendable {
     private let log: FaultLog
+    private let pollers: FaultPoll
     private let state = Guarded(State())
 
     private struct State {
@@ -13,11 +14,11 @@ final class FaultsFile: OpenFile, FaultWatcher, @unchecked Sendable {
         var shift = 0
         /// How far this reader has come in the log.
         var position = 0
-        var poller: (any PollWatcher)?
     }
 
-    init(node: NodeID, log: FaultLog) {
+    init(node: NodeID, log: FaultLog, _ directory: CoherenceDirectory) {
         self.log = log
+        pollers = FaultPoll(log, directory)
         super.init(node: node)
     }
 
@@ -28,39 +29,32 @@ final class FaultsFile: OpenFile, FaultWatcher, @unchecked Sendable {
         guard let offset = Int(exactly: offset), offset < Int.max / 2 else {
             return reply.endOfFile()
         }
-        let bytes = state.withLock { state in
-            let (position, bytes) = log.read(at: offset + state.shift, size: size)
-            if position > offset + state.shift { state.shift = position - offset }
+        let wanted = offset + state.withLock { $0.shift }
+        let (position, bytes) = log.read(at: wanted, size: size)
+        state.withLock { state in
+            if position > wanted { state.shift = max(state.shift, position - offset) }
             state.position = max(state.position, position + bytes.count)
-            return bytes
         }
         reply.bytes(bytes)
     }
 
     override func poll(_ reply: consuming Reply, _ watcher: (any PollWatcher)?) {
-        let position = state.withLock { state in
-            if let watcher { state.poller = watcher }
-            return state.position
-        }
-        let isReady = watcher == nil ? log.extent.end > position : log.watch(from: position, self)
-        reply.events(isReady ? UInt32(POLLIN | POLLRDNORM) : 0)
+        pollers.begin(watcher)
+        let position = state.withLock { $0.position }
+        reply.events(log.extent.end > position ? UInt32(POLLIN | POLLRDNORM) : 0)
     }
 
-    func faultsWereRecorded() { state.withLock { $0.poller.take() }?.notify() }
-
-    override func released() {
-        log.stopWatching(self)
-        state.withLock { $0.poller = nil }
-    }
+    override func released() { pollers.end() }
 }
 
 /// `faults_pipe`: the same lines, each read once. A read waits for a line.
-final class FaultsPipeFile: OpenFile, FaultWatcher, @unchecked Sendable {
+final class FaultsPipeFile: OpenFile, @unchecked Sendable {
     private let log: FaultLog
-    private let poller = Guarded<(any PollWatcher)?>(nil)
+    private let pollers: FaultPoll
 
-    init(node: NodeID, log: FaultLog) {
+    init(node: NodeID, log: FaultLog, _ directory: CoherenceDirectory) {
         self.log = log
+        pollers = FaultPoll(log, directory)
         super.init(node: node)
     }
 
@@ -75,19 +69,11 @@ final class FaultsPipeFile: OpenFile, FaultWatcher, @unchecked Sendable {
     }
 
     override func poll(_ reply: consuming Reply, _ watcher: (any PollWatcher)?) {
-        if let watcher {
-            poller.withLock { $0 = watcher }
-            _ = log.watch(from: log.pipePosition, self)
-        }
+        pollers.begin(watcher)
         reply.events(log.hasUnconsumed ? UInt32(POLLIN | POLLRDNORM) : 0)
     }
 
-    func faultsWereRecorded() { poller.withLock { $0.take() }?.notify() }
-
-    override func released() {
-        log.stopWatching(self)
-        poller.withLock { $0 = nil }
-    }
+    override func released() { pollers.end() }
 }
 
 /// A read of the pipe that may wait, and that its interruption ends.

@@ -2,16 +2,13 @@ import TagMemCore
 
 /// A file in `control/`.
 final class KnobFile: ControlFile, @unchecked Sendable {
-    private let fileSystem: FileSystem
     private let knob: Knob
 
-    private var directory: CoherenceDirectory { fileSystem.directory }
     private var background: BackgroundWork { fileSystem.threads.background }
 
     init(_ fileSystem: FileSystem, node: NodeID, _ knob: Knob) {
-        self.fileSystem = fileSystem
         self.knob = knob
-        super.init(node: node)
+        super.init(fileSystem, node: node)
     }
 
     override func makeText() -> String {
@@ -69,10 +66,9 @@ final class KnobFile: ControlFile, @unchecked Sendable {
     // MARK: Atomic objects
 
     private func setAtomic(_ word: String) throws(FileError) {
-        let parts = word.split(separator: " ", omittingEmptySubsequences: true)
-        guard let last = parts.last, parts.count > 1 else { throw .invalid }
-        let isAtomic = try flag(last)
-        let object = try object(word.dropLast(last.count))
+        guard let request = KnobRequest(word, numbers: 1) else { throw .invalid }
+        let isAtomic = try flag(request.numbers[0])
+        let object = try object(request.object)
         _ = directory.withObject(object) { $0.isAtomic = isAtomic }
     }
 
@@ -81,9 +77,7 @@ final class KnobFile: ControlFile, @unchecked Sendable {
             .map { ObjectTree.Entry.path($0.use, $0.name) + "\n" }.joined()
     }
 
-    private func object(_ path: some StringProtocol) throws(FileError) -> ObjectID {
-        var path = path[...]
-        while path.last == " " { path.removeLast() }
+    private func object(_ path: String) throws(FileError) -> ObjectID {
         guard let object = fileSystem.tree.object(at: path) else { throw .notFound }
         return object
     }
@@ -91,11 +85,10 @@ final class KnobFile: ControlFile, @unchecked Sendable {
     // MARK: Pins
 
     private func setPinned(_ word: String) throws(FileError) {
-        let parts = word.split(separator: " ", omittingEmptySubsequences: true)
-        guard parts.count > 2, let length = ByteCount(parts[parts.count - 1]),
-            let offset = ByteCount(parts[parts.count - 2]), length.value > 0
+        guard let request = KnobRequest(word, numbers: 2), let offset = ByteCount(request.numbers[0]),
+            let length = ByteCount(request.numbers[1]), length.value > 0
         else { throw .invalid }
-        let object = try object(word[..<parts[parts.count - 2].startIndex])
+        let object = try object(request.object)
         let pageSize = directory.layout.pageSize
         let size = directory.size(of: .mem, object)
         guard offset.value < size, length.value <= size - offset.value else { throw .invalid }

@@ -15,7 +15,10 @@ final class MemFile: MemoryFile, @unchecked Sendable {
         guard !object.isPhysical else {
             return super.allocate(reply, range, keepsSize: keepsSize, isHole: isHole)
         }
-        let done = DeferredReply(reply) { $0.done() }
+        let done = DeferredReply(reply) { [directory, object] in
+            directory.noteContent(of: object)
+            $0.done()
+        }
         if isHole {
             directory.start(PunchJob(object, range), then: done)
         } else {

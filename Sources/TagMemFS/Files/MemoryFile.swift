@@ -65,8 +65,8 @@ class MemoryFile: OpenFile, @unchecked Sendable {
         unsafe copy(bytes, to: access.footprint)
     }
 
-    /// A page of a mapping was refused.
-    func refuse(_ access: MemoryAccess, at address: PhysicalAddress?, thread: Int32) {}
+    /// A page of a mapping was refused. Returns when to answer, in nanoseconds from now.
+    func refuse(_ access: MemoryAccess, at address: PhysicalAddress?, thread: Int32) -> Int { 0 }
 
     // MARK: Reads
 
@@ -97,8 +97,10 @@ class MemoryFile: OpenFile, @unchecked Sendable {
             reply.endOfFile()
         case .mismatch(let address):
             if access.requested > Int(Page.size) { return refuseReadahead(reply, access) }
-            refuse(access, at: address, thread: reply.thread)
-            reply.error(.tagCheckFault)
+            let delay = refuse(access, at: address, thread: reply.thread)
+            if delay == 0 { return reply.error(.tagCheckFault) }
+            let reply = ReplySlot(reply)
+            fileSystem.delayedAnswers.give(after: delay) { reply.take()?.error(.tagCheckFault) }
         case .failed(.readaheadRefused):
             refuseReadahead(reply, access)
         case .failed(let error):
@@ -121,6 +123,7 @@ class MemoryFile: OpenFile, @unchecked Sendable {
     ) {
         if isWriteback { return unsafe writeBack(reply, at: offset, bytes) }
         fileSystem.counters.add(.writes)
+        fileSystem.willWrite(node, user: reply.user)
         if unsafe bytes.isEmpty { return reply.written(0) }
         do throws(FileError) {
             try unsafe validate(bytes)
@@ -148,7 +151,7 @@ class MemoryFile: OpenFile, @unchecked Sendable {
                 directory.end(access)
                 reply.written(count)
             } catch {
-                directory.end(access)
+                directory.endRefused(access)
                 reply.error(error)
             }
         case .failed(let error):
@@ -180,7 +183,7 @@ class MemoryFile: OpenFile, @unchecked Sendable {
 
     override func seek(_ reply: consuming Reply, from offset: UInt64, toData: Bool) {
         let scale = alias.scale
-        guard offset < size, let next = directory.next(from: offset * scale, memory: toData, object) else {
+        guard offset < size, let next = next(memory: toData, from: offset * scale) else {
             return reply.error(.pastEnd)
         }
         reply.offset(min(max(offset, next / scale), size))

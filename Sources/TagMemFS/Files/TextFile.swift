@@ -1,8 +1,21 @@
 import TagMemCore
 
 /// A file whose text is made when it is read from its beginning.
+///
+/// What is read behind that is of the same text, unless so much else was read meanwhile that the file system does not keep
+/// it any more: then it is made anew.
 class TextFile: OpenFile, @unchecked Sendable {
-    private let text = Guarded<[UInt8]>([])
+    private let texts: TextCache
+    private let current = Guarded(Current())
+
+    private struct Current {
+        weak var text: Text?
+    }
+
+    init(node: NodeID, _ texts: TextCache) {
+        self.texts = texts
+        super.init(node: node)
+    }
 
     func makeText() -> String { "" }
 
@@ -10,12 +23,17 @@ class TextFile: OpenFile, @unchecked Sendable {
         _ reply: consuming Reply, at offset: UInt64, size: Int, isFill: Bool, isNonblocking: Bool
     ) {
         if isFill { return reply.error(.notSupported) }
-        let bytes = text.withLock { text in
-            if offset == 0 { text = Array(makeText().utf8) }
-            guard offset < text.count else { return [UInt8]() }
-            return Array(text[Int(offset)...].prefix(size))
-        }
-        reply.bytes(bytes)
+        let bytes = text(at: offset).bytes
+        guard offset < bytes.count else { return reply.endOfFile() }
+        reply.bytes(Array(bytes[Int(offset)...].prefix(size)))
+    }
+
+    /// The text that a read at an offset is of. No lock is held while one is made.
+    func text(at offset: UInt64) -> Text {
+        if offset > 0, let text = current.withLock({ $0.text }) { return text }
+        let text = texts.keep(Array(makeText().utf8), of: node)
+        current.withLock { $0.text = text }
+        return text
     }
 }
 
@@ -23,9 +41,9 @@ class TextFile: OpenFile, @unchecked Sendable {
 final class ReportFile: TextFile, @unchecked Sendable {
     private let make: @Sendable () -> String
 
-    init(node: NodeID, _ make: @escaping @Sendable () -> String) {
+    init(node: NodeID, _ texts: TextCache, _ make: @escaping @Sendable () -> String) {
         self.make = make
-        super.init(node: node)
+        super.init(node: node, texts)
     }
 
     override func makeText() -> String { make() }
@@ -36,6 +54,14 @@ class ControlFile: TextFile, @unchecked Sendable {
     /// Longest value that is looked at, in bytes.
     private static let maximumLength = 512
 
+    unowned let fileSystem: FileSystem
+    var directory: CoherenceDirectory { fileSystem.directory }
+
+    init(_ fileSystem: FileSystem, node: NodeID) {
+        self.fileSystem = fileSystem
+        super.init(node: node, fileSystem.texts)
+    }
+
     /// Takes the word of a write of `count` bytes, and answers.
     func set(_ word: String, _ reply: consuming Reply, count: Int) { reply.error(.invalid) }
 
@@ -43,6 +69,7 @@ class ControlFile: TextFile, @unchecked Sendable {
         _ reply: consuming Reply, at offset: UInt64, _ bytes: UnsafeRawBufferPointer, isWriteback: Bool
     ) {
         guard !isWriteback, bytes.count <= Self.maximumLength else { return reply.error(.invalid) }
+        fileSystem.willWrite(node, user: reply.user)
         let trimmed = unsafe bytes.last == UInt8(ascii: "\n") ? bytes.dropLast() : bytes[...]
         unsafe set(String(decoding: trimmed, as: UTF8.self), reply, count: bytes.count)
     }
@@ -51,12 +78,10 @@ class ControlFile: TextFile, @unchecked Sendable {
 /// `mode`: the tag check mode of an object's programs.
 final class ModeFile: ControlFile, @unchecked Sendable {
     private let object: ObjectID
-    private let directory: CoherenceDirectory
 
-    init(node: NodeID, _ object: ObjectID, _ directory: CoherenceDirectory) {
+    init(_ fileSystem: FileSystem, node: NodeID, _ object: ObjectID) {
         self.object = object
-        self.directory = directory
-        super.init(node: node)
+        super.init(fileSystem, node: node)
     }
 
     override func makeText() -> String { directory.mode(of: object).name + "\n" }
@@ -70,12 +95,10 @@ final class ModeFile: ControlFile, @unchecked Sendable {
 /// `tfsr`: whether an asynchronous tag check fault happened; 0 clears it.
 final class TfsrFile: ControlFile, @unchecked Sendable {
     private let object: ObjectID
-    private let directory: CoherenceDirectory
 
-    init(node: NodeID, _ object: ObjectID, _ directory: CoherenceDirectory) {
+    init(_ fileSystem: FileSystem, node: NodeID, _ object: ObjectID) {
         self.object = object
-        self.directory = directory
-        super.init(node: node)
+        super.init(fileSystem, node: node)
     }
 
     override func makeText() -> String {

@@ -46,7 +46,6 @@ final class FaultLog: Sendable {
                 let reader = state.pipeReaders.removeFirst()
                 reads.append((reader, takeFromPipe(reader.size, &state)))
             }
-            defer { state.watchers = [] }
             return (reads, state.watchers)
         }
         for (reader, bytes) in reads { deliver(bytes, to: reader) }
@@ -65,12 +64,10 @@ final class FaultLog: Sendable {
         }
     }
 
-    /// Has the watcher called once, when there is something behind `position`. Returns whether there is already.
-    func watch(from position: Int, _ watcher: any FaultWatcher) -> Bool {
+    /// Has the watcher called at every fault from now on.
+    func watch(_ watcher: any FaultWatcher) {
         state.withLock { state in
-            if state.end > position { return true }
             if !state.watchers.contains(where: { $0 === watcher }) { state.watchers.append(watcher) }
-            return false
         }
     }
 
@@ -81,7 +78,6 @@ final class FaultLog: Sendable {
     // MARK: The pipe: every line goes to one reader
 
     var hasUnconsumed: Bool { state.withLock { $0.pipePosition < $0.end } }
-    var pipePosition: Int { state.withLock { $0.pipePosition } }
 
     /// Delivers lines nobody has consumed yet, at once or, if the reader waits, when there are some.
     func consume(_ reader: any PipeRead) {
@@ -163,6 +159,7 @@ final class FaultLog: Sendable {
 
 /// Somebody who polls the log.
 protocol FaultWatcher: AnyObject, Sendable {
+    /// Called on the thread that serves the access: it must not wait.
     func faultsWereRecorded()
 }
 

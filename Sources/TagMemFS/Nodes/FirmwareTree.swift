@@ -35,20 +35,21 @@ struct FirmwareTree: Sendable {
         for child in node.children { add(child, parent: index) }
     }
 
-    /// Entries' object numbers in node numbers: above those of all memory objects.
-    private static let firstObject: UInt64 = 1 << 48
+    /// Entries' object numbers in node numbers, which memory objects leave out. They are below 2^24, so that node numbers
+    /// have 32 bits, as programs of 32 bits want them; and more than a device tree of 2 MiB can have entries.
+    static let objects: Range<UInt64> = (1 << 24) - (1 << 19)..<1 << 24
 
     func entry(_ node: NodeID) -> Entry? {
-        guard node.object >= Self.firstObject, node.object - Self.firstObject < UInt64(entries.count) else {
-            return nil
-        }
-        let entry = entries[Int(node.object - Self.firstObject)]
+        guard Self.objects.contains(node.object),
+            node.object - Self.objects.lowerBound < UInt64(entries.count)
+        else { return nil }
+        let entry = entries[Int(node.object - Self.objects.lowerBound)]
         return (entry.value == nil ? Role.deviceNode : .deviceProperty) == node.role ? entry : nil
     }
 
     func node(_ index: Int) -> NodeID {
         NodeID(
-            object: Self.firstObject + UInt64(index),
+            object: Self.objects.lowerBound + UInt64(index),
             role: entries[index].value == nil ? .deviceNode : .deviceProperty)
     }
 

@@ -92,6 +92,14 @@ enum Role: RawRepresentable, Hashable {
         }
     }
 
+    /// Whether it is a file that shows an object's memory or tags.
+    var showsObject: Bool {
+        switch self {
+        case .mem, .checked, .view, .tags, .tagsHex: true
+        default: false
+        }
+    }
+
     /// S_IFDIR and so on.
     var type: UInt32 {
         if isDirectory { return cfuse_S_IFDIR }
@@ -99,7 +107,10 @@ enum Role: RawRepresentable, Hashable {
     }
 
     /// The mode bits a node has until someone changes them: the operating system's side is its owner's alone.
-    var defaultPermissions: UInt32 {
+    ///
+    /// Who may name memory by physical addresses has the memory of all objects, whatever their modes: there, checked
+    /// access is the owner's too.
+    func defaultPermissions(isPhysical: Bool) -> UInt32 {
         switch self {
         case .root, .object, .objects, .viewsDirectory, .controlDirectory, .firmware, .deviceNode: 0o755
         case .meminfo, .vmstat, .faults, .blocks, .metrics, .map, .pages, .deviceProperty: 0o444
@@ -107,7 +118,7 @@ enum Role: RawRepresentable, Hashable {
         case .deviceTreeLink: 0o777
         case .mem, .tags, .tagsHex: 0o600
         case .faultsPipe: 0o400
-        case .checked, .view: 0o666
+        case .checked, .view: isPhysical ? 0o600 : 0o666
         case .mode, .tfsr: 0o644
         case .knob(let knob): knob.isReadable ? 0o600 : 0o200
         }

@@ -14,6 +14,8 @@ final class ObjectTree: Sendable {
         let group: gid_t
         let permissions: UInt32
         let created: timespec
+        /// When it got its name.
+        var changed: timespec
         /// Whether the object has its name no more.
         var isRemoved = false
         /// Whether a rename is under way.
@@ -23,61 +25,69 @@ final class ObjectTree: Sendable {
         static func path(_ use: PageUse, _ name: String) -> String { "\(use)/\(name)" }
     }
 
-    /// Equal if its bytes are. (Strings are equal if they look the same, however their letters are composed.)
-    private struct Name: Hashable {
-        private let bytes: [UInt8]
-        init(_ name: String) { bytes = Array(name.utf8) }
-    }
-
-    private struct State {
+    struct State {
         var entries: [UInt64: Entry] = [:]
-        var names: [PageUse: [Name: UInt64]] = [.tagged: [:], .untagged: [:]]
+        var names: [PageUse: [ObjectName: UInt64]] = [.tagged: [:], .untagged: [:]]
         /// The numbers in a directory, in order; made anew after a change when somebody lists it.
         var sorted: [PageUse: [UInt64]] = [:]
         /// Never used twice. 0 is the root's, 1 that of `phys`.
         var nextNumber: UInt64 = 2
+        /// When names in a directory came or went.
+        var changed: [PageUse: ContentChange] = [.tagged: ContentChange(), .untagged: ContentChange()]
+
+        mutating func takeNumber() -> UInt64 {
+            // Some are the device tree's.
+            if nextNumber == FirmwareTree.objects.lowerBound { nextNumber = FirmwareTree.objects.upperBound }
+            defer { nextNumber += 1 }
+            return nextNumber
+        }
     }
 
     private let state = Guarded(State())
 
-    /// Names are what paths, logs and `control/` can show.
-    private static func isUsable(_ name: String) -> Bool {
-        !name.isEmpty && !name.utf8.contains { $0 < 0x20 || $0 == 0x7f }
-            && !name.unicodeScalars.contains("\u{fffd}")
-    }
-
-    /// Makes an object; `make` gets its number.
+    /// Makes an object; `make` gets its number. The name is taken while that runs, but nobody finds an object by it.
+    ///
+    /// - Throws: `.invalid`, `.exists`, `.noSpace` if `make` returns nil.
     func add(
         _ name: String, _ use: PageUse, user: uid_t, group: gid_t, permissions: UInt32,
         make: (UInt64) -> ObjectID?
     ) throws(FileError) -> UInt64 {
-        guard Self.isUsable(name) else { throw .invalid }
-        var now = timespec()
-        unsafe clock_gettime(CLOCK_REALTIME, &now)
-        return try state.withLock { state throws(FileError) in
-            if state.names[use]?[Name(name)] != nil { throw .exists }
-            let number = state.nextNumber
-            guard let id = make(number) else { throw .noSpace }
-            state.nextNumber += 1
-            state.entries[number] = Entry(
-                id: id, use: use, name: name, user: user, group: group, permissions: permissions,
-                created: now)
-            state.names[use]?[Name(name)] = number
-            state.sorted[use] = nil
+        guard ObjectName.isUsable(name) else { throw .invalid }
+        let key = ObjectName(name)
+        let number = try state.withLock { state throws(FileError) in
+            if state.names[use]?[key] != nil { throw .exists }
+            let number = state.takeNumber()
+            state.names[use]?[key] = number
             return number
         }
+        guard let id = make(number) else {
+            state.withLock { $0.names[use]?[key] = nil }
+            throw .noSpace
+        }
+        let now = currentTime()
+        state.withLock { state in
+            state.entries[number] = Entry(
+                id: id, use: use, name: name, user: user, group: group, permissions: permissions,
+                created: now, changed: now)
+            state.sorted[use] = nil
+            state.changed[use]?.note(now)
+        }
+        return number
     }
 
     /// Takes the name away from an object; its number stays known until `forget`.
     func remove(_ name: String, _ use: PageUse) throws(FileError) -> ObjectID {
-        try state.withLock { state throws(FileError) in
-            guard let number = state.names[use]?[Name(name)], let entry = state.entries[number] else {
+        let now = currentTime()
+        return try state.withLock { state throws(FileError) in
+            guard let number = state.names[use]?[ObjectName(name)], let entry = state.entries[number] else {
                 throw .notFound
             }
             if entry.isMoving { throw .busy }
-            state.names[use]?[Name(name)] = nil
+            state.names[use]?[ObjectName(name)] = nil
             state.entries[number]?.isRemoved = true
+            state.entries[number]?.changed = now
             state.sorted[use] = nil
+            state.changed[use]?.note(now)
             return entry.id
         }
     }
@@ -91,15 +101,15 @@ final class ObjectTree: Sendable {
     func beginRename(
         _ name: String, _ use: PageUse, to newName: String, _ newUse: PageUse
     ) throws(FileError) -> ObjectID? {
-        guard Self.isUsable(newName) else { throw .invalid }
+        guard ObjectName.isUsable(newName) else { throw .invalid }
         return try state.withLock { state throws(FileError) in
-            guard let number = state.names[use]?[Name(name)], let entry = state.entries[number] else {
+            guard let number = state.names[use]?[ObjectName(name)], let entry = state.entries[number] else {
                 throw .notFound
             }
             if entry.isMoving { throw .busy }
-            if use == newUse, Name(name) == Name(newName) { return nil }
-            if state.names[newUse]?[Name(newName)] != nil { throw .notEmpty }
-            state.names[newUse]?[Name(newName)] = number
+            if use == newUse, ObjectName(name) == ObjectName(newName) { return nil }
+            if state.names[newUse]?[ObjectName(newName)] != nil { throw .notEmpty }
+            state.names[newUse]?[ObjectName(newName)] = number
             state.entries[number]?.isMoving = true
             return entry.id
         }
@@ -110,16 +120,20 @@ final class ObjectTree: Sendable {
         _ object: ObjectID, _ name: String, _ use: PageUse, to newName: String, _ newUse: PageUse,
         isDone: Bool
     ) {
+        let now = currentTime()
         state.withLock { state in
             state.entries[object.number]?.isMoving = false
             state.sorted[use] = nil
             state.sorted[newUse] = nil
             if isDone {
-                state.names[use]?[Name(name)] = nil
+                state.names[use]?[ObjectName(name)] = nil
                 state.entries[object.number]?.name = newName
                 state.entries[object.number]?.use = newUse
+                state.entries[object.number]?.changed = now
+                state.changed[use]?.note(now)
+                state.changed[newUse]?.note(now)
             } else {
-                state.names[newUse]?[Name(newName)] = nil
+                state.names[newUse]?[ObjectName(newName)] = nil
             }
         }
     }
@@ -128,16 +142,25 @@ final class ObjectTree: Sendable {
 
     /// The object at a path such as `tagged/heap`.
     func object(at path: some StringProtocol) -> ObjectID? {
-        let parts = path.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.count == 2, let use = PageUse.allCases.first(where: { "\($0)" == parts[0] }) else {
-            return nil
+        // By bytes: a slash can be a part of a larger `Character`.
+        let bytes = Array(path.utf8)
+        for use in PageUse.allCases {
+            let prefix = Array("\(use)/".utf8)
+            guard bytes.starts(with: prefix) else { continue }
+            let name = String(decoding: bytes[prefix.count...], as: UTF8.self)
+            return number(of: name, in: use).flatMap { entry($0)?.id }
         }
-        return number(of: String(parts[1]), in: use).flatMap { entry($0)?.id }
+        return nil
     }
 
-    func number(of name: String, in use: PageUse) -> UInt64? { state.withLock { $0.names[use]?[Name(name)] } }
+    func number(of name: String, in use: PageUse) -> UInt64? {
+        state.withLock { $0.names[use]?[ObjectName(name)] }
+    }
 
     func count(in use: PageUse) -> Int { state.withLock { $0.names[use]?.count ?? 0 } }
+
+    /// When names in a directory came or went last.
+    func changes(in use: PageUse) -> ContentChange? { state.withLock { $0.changed[use] } }
 
     /// All objects that have a name, in the order in which they were made.
     func all() -> [Entry] {

@@ -77,7 +77,11 @@ private func addTreeOperations(_ operations: inout fuse_lowlevel_ops) {
         }
         guard let size = unsafe UInt64(exactly: new.pointee.st_size) else { return reply.error(.invalid) }
         fileSystem.directory.resize(
-            object, to: size, then: DeferredReply(reply) { replyAttributes($0, fileSystem, node) })
+            object, to: size,
+            then: DeferredReply(reply) {
+                fileSystem.directory.noteContent(of: object)
+                replyAttributes($0, fileSystem, node)
+            })
     }
     unsafe operations.readdir = { request, node, size, offset, _ in
         guard let request = unsafe request else { return }

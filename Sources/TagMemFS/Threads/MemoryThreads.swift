@@ -7,7 +7,8 @@ import TagMemCore
 /// | `recall-free`, `recall-sized` | recalls, and what they make ready | write-backs |
 /// | `ready` | accesses whose turn has come, answers of changes | nothing |
 /// | `jobs` | steps of jobs, compaction while the device is idle | nothing |
-/// | `notices` | sizes, clean pages to drop, what the kernel has of a page | locks of pages whose reads are answered at once |
+/// | `answers` (`DelayedAnswers`) | answers that are given later: refusals that the kernel repeats | its clock |
+/// | `notices` | sizes, clean pages to drop, wake-ups of who polls, what the kernel has of a page | locks of pages whose reads are answered at once, or within 20 ms |
 final class MemoryThreads: Sendable {
     private let directory: CoherenceDirectory
     let background: BackgroundWork
@@ -57,6 +58,7 @@ final class MemoryThreads: Sendable {
                     notifier.invalidate(node, at: offset, length: length)
                 case .retrieve(let node, let offset, let body):
                     notifier.retrieve(node, at: offset, length: Int(Page.size), then: body)
+                case .call(let body): body()
                 case .done(let end, let error): directory.tell(end, error)
                 }
             }
@@ -107,7 +109,7 @@ final class MemoryThreads: Sendable {
             switch notice {
             case .retrieve(_, _, let body): body(nil)
             case .done(let end, _): directory.tell(end, .unmounting)
-            case .size, .drop: break
+            case .size, .drop, .call: break
             }
         } while true
     }

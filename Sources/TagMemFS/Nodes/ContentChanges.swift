@@ -1,0 +1,60 @@
+import Glibc
+
+/// When something was changed last, and how often it was: what a time that a user sets stands against.
+struct ContentChange: Sendable {
+    private(set) var count = 0
+    /// nil if it never was.
+    private(set) var time: timespec?
+
+    mutating func note(_ time: timespec) {
+        count += 1
+        self.time = time
+    }
+}
+
+/// The changes of an object's bytes: those of its memory, which `mem`, the views and `checked` show, and those of its
+/// tags.
+struct ContentChanges: Sendable {
+    private(set) var memory = ContentChange()
+    private(set) var tags = ContentChange()
+
+    mutating func noteMemory(_ time: timespec) { memory.note(time) }
+    mutating func noteTags(_ time: timespec) { tags.note(time) }
+
+    mutating func noteAll(_ time: timespec) {
+        memory.note(time)
+        tags.note(time)
+    }
+}
+
+extension MemoryState {
+    /// The bytes that an access is about were changed. The physical address space shows those of all objects, and the
+    /// bytes of tag storage are tags: it has one time for everything.
+    mutating func noteContent(of access: MemoryAccess) {
+        guard access.isWrite || access.purpose == .writeback, objects.contains(access.alias.object) else {
+            return
+        }
+        let now = coarseTime()
+        objects[.physical].changes.noteAll(now)
+        if access.alias.object.isPhysical { return }
+        if access.alias.showsTags {
+            objects[access.alias.object].changes.noteTags(now)
+        } else {
+            objects[access.alias.object].changes.noteMemory(now)
+        }
+    }
+
+    /// Pages of an object came or went.
+    mutating func noteContent(of object: ObjectID) {
+        guard objects.contains(object) else { return }
+        let now = coarseTime()
+        objects[.physical].changes.noteAll(now)
+        if !object.isPhysical { objects[object].changes.noteAll(now) }
+    }
+}
+
+extension timespec {
+    static func < (left: timespec, right: timespec) -> Bool {
+        (left.tv_sec, left.tv_nsec) < (right.tv_sec, right.tv_nsec)
+    }
+}
