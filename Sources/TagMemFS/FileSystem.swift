@@ -5,6 +5,8 @@ import TagMemDeviceTree
 /// The mounted device: its memory, its tree of files, and what they share.
 ///
 /// Lock order: all locks are leaves: none is taken while another is held, and none is held while a reply is given.
+///
+/// Unchecked: what is set before requests are served is constant from then on, the rest is `Guarded`.
 final class FileSystem: @unchecked Sendable {
     let dram: DRAM
     let counters = Counters()

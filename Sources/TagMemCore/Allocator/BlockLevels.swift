@@ -6,6 +6,8 @@
 /// page at random seldom takes its block to another one.
 ///
 /// A table, because which blocks are tagged, and how full, cannot be foretold: branches on it would be guessed wrong.
+///
+/// Unchecked because of its pointers: who upholds what is said at each (SAFETY).
 @safe
 struct BlockLevels: ~Copyable, @unchecked Sendable {
     // SAFETY: `span` bytes for untagged and then `span` for tagged blocks, allocated in `init`, constant from then on and

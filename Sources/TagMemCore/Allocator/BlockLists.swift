@@ -14,6 +14,8 @@
 /// A list has its front, the block that joined it last, and a tree of bitmaps for the others (see `BlockTree`). So a
 /// block joins and leaves without a look at others' records, and a page that is needed comes from a block that was
 /// just used, otherwise from the one with the lowest address.
+///
+/// Unchecked because of its pointers: who upholds what is said at each (SAFETY).
 @safe
 struct BlockLists: ~Copyable, @unchecked Sendable {
     enum Kind: UInt8 { case other, untagged, room, lent }

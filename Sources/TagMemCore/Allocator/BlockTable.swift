@@ -12,6 +12,8 @@
 ///
 /// Indices are checked against the number of blocks; positions by the callers, who have them from bitmaps or from
 /// frames that were checked.
+///
+/// Unchecked because of its pointers: who upholds what is said at each (SAFETY).
 @safe
 struct BlockTable: ~Copyable, @unchecked Sendable {
     // SAFETY: `memory` holds the records of `count` blocks, `recordStride` apart, and then `pages` entries for each;

@@ -49,6 +49,8 @@ struct BlockTree: ~Copyable, Sendable {
 }
 
 /// A depth of the tree and those above it. A value, so that calls take it in registers.
+///
+/// Unchecked because of its pointers: who upholds what is said at each (SAFETY).
 @safe
 private struct Depths: @unchecked Sendable {
     // SAFETY: `sets * width` words, and behind them those of the depths above; the tree's, and used by it alone. Word

@@ -9,6 +9,8 @@
 /// Begins at a cache line; from the size of a huge page on at a huge page, and is then made of huge pages as far as the
 /// host has them: tables are walked at random, and there are soon more small pages than a TLB reaches. What is smaller
 /// is committed by the small page.
+///
+/// Unchecked because of its pointers: who upholds what is said at each (SAFETY).
 @safe
 struct TableMemory: ~Copyable, @unchecked Sendable {
     // SAFETY: mapped in `init` with `bytes` bytes and unmapped in `deinit`. `@unchecked`: the owner is used under a lock.

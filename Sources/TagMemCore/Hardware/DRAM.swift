@@ -12,6 +12,8 @@
 ///
 /// Thread safety: the bytes are as shared as DRAM is. Callers that need an order between accesses keep it themselves
 /// (in the file system: `CoherenceDirectory`).
+///
+/// Unchecked because of its pointers: who upholds what is said at each (SAFETY).
 @safe
 public final class DRAM: @unchecked Sendable {
     // SAFETY: `@unchecked` because of the pointers. `banks` is filled in `init` and unmapped in `deinit`, constant

@@ -1,4 +1,6 @@
 /// A file of bytes that never change: the device tree and its properties.
+///
+/// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 final class BytesFile: OpenFile, @unchecked Sendable {
     private let bytes: [UInt8]
 

@@ -1,6 +1,8 @@
 import TagMemCore
 
 /// `checked`: the file offset is a tagged pointer. For pread and pwrite; it cannot be mapped.
+///
+/// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 final class CheckedFile: CheckedMemoryFile, @unchecked Sendable {
     override var options: Options { Options(reportsClose: closeCanReport, writesInParallel: true) }
     /// Behind the last tagged pointer. The file itself has no size to say, as /proc/PID/mem has none.

@@ -2,6 +2,8 @@ import Glibc
 import TagMemCore
 
 /// Tag-checked access to an object's memory: what the views and `checked` have in common.
+///
+/// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
     /// The name in the fault log.
     var name: String { "checked" }

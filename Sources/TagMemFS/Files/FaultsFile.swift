@@ -4,6 +4,8 @@ import Glibc
 ///
 /// Offsets are positions in the whole log since the mount, so that `tail -f` goes on where it was. A reader that asks
 /// for what has been dropped is moved on to the oldest line.
+///
+/// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 final class FaultsFile: OpenFile, @unchecked Sendable {
     private let log: FaultLog
     private let pollers: FaultPoll
@@ -48,6 +50,8 @@ final class FaultsFile: OpenFile, @unchecked Sendable {
 }
 
 /// `faults_pipe`: the same lines, each read once. A read waits for a line.
+///
+/// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 final class FaultsPipeFile: OpenFile, @unchecked Sendable {
     private let log: FaultLog
     private let pollers: FaultPoll

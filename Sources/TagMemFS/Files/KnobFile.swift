@@ -1,6 +1,8 @@
 import TagMemCore
 
 /// A file in `control/`.
+///
+/// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 final class KnobFile: ControlFile, @unchecked Sendable {
     private let knob: Knob
 

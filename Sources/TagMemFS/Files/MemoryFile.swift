@@ -6,6 +6,8 @@ import TagMemCore
 ///
 /// A request is an access: the directory resolves and admits it, then it copies and answers. Subclasses say how bytes of
 /// the file and bytes of memory correspond.
+///
+/// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 class MemoryFile: OpenFile, @unchecked Sendable {
     unowned let fileSystem: FileSystem
     let alias: Alias

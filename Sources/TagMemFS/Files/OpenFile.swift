@@ -4,6 +4,8 @@ import TagMemCore
 /// A file that somebody has open. One subclass for each kind of file.
 ///
 /// Requests on one open file come from several threads at once.
+///
+/// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 class OpenFile: @unchecked Sendable {
     let node: NodeID
 

@@ -1,6 +1,8 @@
 import TagMemCore
 
 /// A text file of lines of the same length, made as they are read: it costs what is read, however long it is.
+///
+/// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 class TableFile: OpenFile, @unchecked Sendable {
     /// Lines made under one hold of a lock.
     private static let linesAtOnce = 1024
@@ -69,6 +71,8 @@ extension [UInt8] {
 ///     index address         state    tagged untagged free pinned tag page        use      pages
 ///         0 0x0000040000000 tagged       16    0   16    0 0x0000080000000 reserved    1
 /// ```
+///
+/// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 final class BlocksFile: TableFile, @unchecked Sendable {
     static let lineLength = 8 + 1 + 15 + 1 + 8 + 4 * 5 + 1 + 15 + 1 + 8 + 3 + 1
 
@@ -117,6 +121,8 @@ final class BlocksFile: TableFile, @unchecked Sendable {
 
 /// `pages` of an object: a line a page, with its number in the object, its PFN, its physical address and whether it is
 /// pinned; dashes where the object has no page.
+///
+/// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 final class PagesFile: TableFile, @unchecked Sendable {
     private let object: ObjectID
     private let directory: CoherenceDirectory

@@ -1,6 +1,8 @@
 import TagMemCore
 
 /// `tags`: allocation tags, packed as in tag storage. Offset = address / 32.
+///
+/// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 final class TagsFile: MemoryFile, @unchecked Sendable {
     override func store(
         _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess, thread: Int32

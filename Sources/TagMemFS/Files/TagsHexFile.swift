@@ -1,6 +1,8 @@
 import TagMemCore
 
 /// `tags.hex`: one hexadecimal digit a granule. Offset = address / 16.
+///
+/// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 final class TagsHexFile: MemoryFile, @unchecked Sendable {
     override func answer(_ reply: consuming Reply, _ access: MemoryAccess) {
         let packed = packedTags(access.footprint)

@@ -4,6 +4,8 @@ import TagMemCore
 ///
 /// What is read behind that is of the same text, unless so much else was read meanwhile that the file system does not keep
 /// it any more: then it is made anew.
+///
+/// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 class TextFile: OpenFile, @unchecked Sendable {
     private let texts: TextCache
     private let current = Guarded(Current())
@@ -38,6 +40,8 @@ class TextFile: OpenFile, @unchecked Sendable {
 }
 
 /// A text file that says what somebody else knows.
+///
+/// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 final class ReportFile: TextFile, @unchecked Sendable {
     private let make: @Sendable () -> String
 
@@ -50,6 +54,8 @@ final class ReportFile: TextFile, @unchecked Sendable {
 }
 
 /// A text file that takes one word.
+///
+/// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 class ControlFile: TextFile, @unchecked Sendable {
     /// Longest value that is looked at, in bytes.
     private static let maximumLength = 512
@@ -76,6 +82,8 @@ class ControlFile: TextFile, @unchecked Sendable {
 }
 
 /// `mode`: the tag check mode of an object's programs.
+///
+/// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 final class ModeFile: ControlFile, @unchecked Sendable {
     private let object: ObjectID
 
@@ -93,6 +101,8 @@ final class ModeFile: ControlFile, @unchecked Sendable {
 }
 
 /// `tfsr`: whether an asynchronous tag check fault happened; 0 clears it.
+///
+/// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 final class TfsrFile: ControlFile, @unchecked Sendable {
     private let object: ObjectID
 

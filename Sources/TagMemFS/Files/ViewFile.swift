@@ -1,6 +1,8 @@
 import TagMemCore
 
 /// `views/0` to `views/f`: an object's memory through one address tag.
+///
+/// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 final class ViewFile: CheckedMemoryFile, @unchecked Sendable {
     private let address: AddressTag
 

@@ -2,6 +2,8 @@ import CFuse
 import Glibc
 
 /// A thread of the daemon, which runs from its making until its body returns.
+///
+/// Unchecked because of its pointers: who upholds what is said at each (SAFETY).
 @safe
 final class DaemonThread: @unchecked Sendable {
     // SAFETY: written in `init` alone, and joined once, by whoever takes the flag.

@@ -5,6 +5,8 @@ import Synchronization
 ///
 /// As `Synchronization.Mutex`, but on a POSIX mutex: ThreadSanitizer, which finds a forgotten lock, knows those and
 /// not the other.
+///
+/// Unchecked because of its pointers: who upholds what is said at each (SAFETY).
 @safe
 struct Guarded<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
     // SAFETY: both are allocated and initialized in `init` and given up in `deinit`; `value` is used under `mutex`.

@@ -2,6 +2,8 @@ import CFuse
 import Glibc
 
 /// A POSIX semaphore: what threads that wait for work are woken with.
+///
+/// Unchecked because of its pointers: who upholds what is said at each (SAFETY).
 @safe
 final class Semaphore: @unchecked Sendable {
     // SAFETY: initialized in `init` and given up in `deinit`; POSIX lets all threads use it in between.

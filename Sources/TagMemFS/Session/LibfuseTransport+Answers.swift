@@ -93,6 +93,8 @@ extension OpenFile.Options {
 }
 
 /// The kernel's handle of somebody who polls a file.
+///
+/// Unchecked because of its pointers: who upholds what is said at each (SAFETY).
 @safe
 final class LibfusePollWatcher: PollWatcher, @unchecked Sendable {
     // SAFETY: owned by this object, given up in `deinit`; libfuse lets any thread notify.

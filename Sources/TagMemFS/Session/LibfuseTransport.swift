@@ -6,6 +6,8 @@ import TagMemCore
 /// Requests and answers through /dev/fuse, by libfuse's low-level interface.
 ///
 /// This, its extensions and Operations.swift are all that calls libfuse.
+///
+/// Unchecked because of its pointers: who upholds what is said at each (SAFETY).
 @safe
 final class LibfuseTransport: Transport, @unchecked Sendable {
     let fileSystem: FileSystem
@@ -145,6 +147,9 @@ final class LibfuseTransport: Transport, @unchecked Sendable {
         return UInt32(min(max(2, processors), LineState.writebackRoom))
     }
 
+    /// How long the connection of what was unmounted may take to end, in milliseconds.
+    private static let unmountTime: Int32 = 200
+
     private func startGuard() {
         var problem = "the mount is not in /proc/self/mountinfo"
         if let connection = mountedFileSystem?.connection {
@@ -153,9 +158,9 @@ final class LibfuseTransport: Transport, @unchecked Sendable {
             problem =
                 result == -ENOENT ? "/sys/fs/fuse/connections is not mounted" : errorText(-result)
         }
-        // What was unmounted already needs none.
+        // What was unmounted already needs none. It goes from the table of mounts before its connection ends.
         var connection = unsafe pollfd(fd: fuse_session_fd(session), events: 0, revents: 0)
-        if unsafe poll(&connection, 1, 0) == 1 { return }
+        if unsafe poll(&connection, 1, Self.unmountTime) == 1 { return }
         warn("no guard against a killed daemon: \(problem)")
     }
 
