@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,11 @@ void cfuse_fill_standard_descriptors(void) {
         // The lowest free number is this one: those below are open. The wrong way round: reading or writing is EBADF.
         if (open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd) _exit(1);
     }
+}
+
+void cfuse_keep_freed_memory(void) {
+    mallopt(M_MMAP_THRESHOLD, 4 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
 }
 
 void cfuse_name_thread(const char *name) { prctl(PR_SET_NAME, name); }

@@ -36,6 +36,10 @@ void cfuse_background_detach(int descriptor);
 /// process may not mount.
 int cfuse_start_guard(unsigned connection);
 
+/// Lets memory of the process that was freed be used again rather than given back at once: waiting writes keep up to a
+/// MiB each for a moment, and every page of memory that is new costs a page fault.
+void cfuse_keep_freed_memory(void);
+
 /// Names the calling thread, as ps and gdb show it. At most 15 bytes.
 void cfuse_name_thread(const char *name);
 

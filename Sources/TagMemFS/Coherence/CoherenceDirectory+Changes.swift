@@ -37,6 +37,9 @@ extension CoherenceDirectory {
     ) {
         update { state in
             if state.isDraining { return state.ready.append(.done(completion, .unmounting)) }
+            guard state.objects.contains(object) else {
+                return state.ready.append(.done(completion, .notFound))
+            }
             switch decide(&state) {
             case .shrink(let job): state.start(job, then: .completion(completion))
             case .populate(let demand?): state.start(PopulateJob(demand), then: .completion(completion))
@@ -59,8 +62,14 @@ extension CoherenceDirectory {
     }
 
     /// The object was removed and its last file is closed: its pages go. `released` is run when all of them are gone,
-    /// those too that the kernel had.
+    /// those too that the kernel had. One that never had a page is gone when this returns.
     func release(_ object: ObjectID, then completion: any Completion, whenReleased released: any Completion) {
-        start(ShrinkJob(object, to: 0, removal: released), then: completion)
+        let isGone = update { state in state.removeIfEmpty(object) }
+        if isGone {
+            released.run(nil)
+            completion.run(nil)
+        } else {
+            start(ShrinkJob(object, to: 0, removal: released), then: completion)
+        }
     }
 }

@@ -80,9 +80,10 @@ final class CoherenceDirectory: Sendable {
         }
     }
 
-    /// Leaves `operation` to be run when the turn of the access that waits with this ticket comes.
+    /// Leaves `operation` to be run when the turn of the access that waits with this ticket comes; runs it now if it has
+    /// come already.
     func wait(_ ticket: WaitTicket, _ operation: any DeferredOperation) {
-        update { $0.wait(ticket, operation) }
+        if let (grant, access) = look({ $0.wait(ticket, operation) }) { operation.run(grant, access) }
     }
 
     /// Ends a granted access: its lines are free for others.

@@ -7,8 +7,15 @@ import TagMemCore
 /// up behind accesses that wait for their lines: a size change must not wait for one that waits for a recall of the
 /// inode whose size it is (see `RecallLane`).
 protocol PageJob {
+    /// The object that it is about, if it is about one: where that is gone, the job ends.
+    var subject: ObjectID? { get }
+
     /// Does the next step.
     mutating func step(_ state: inout MemoryState, _ task: JobTask) -> JobStep
+}
+
+extension PageJob {
+    var subject: ObjectID? { nil }
 }
 
 /// How a step of a job ended.

@@ -137,7 +137,8 @@ enum Admission {
     case queued(WaitTicket)
 }
 
-/// Something that waits for a decision on an access. It is run once, never on a thread that serves requests.
+/// Something that waits for a decision on an access. It is run once: by the thread that asked if that was before it left
+/// it, otherwise never on one that serves requests.
 protocol DeferredOperation: AnyObject, Sendable {
     func run(_ grant: Grant, _ access: MemoryAccess)
 }

@@ -18,7 +18,7 @@ extension MemoryState {
     /// Does the next step of a job. Returns what is to be done without the lock before the one after it; the job's
     /// turn comes again by itself.
     mutating func step(_ task: JobTask) -> (@Sendable () -> Void)? {
-        switch isDraining ? .finished(.unmounting) : task.job.step(&self, task) {
+        switch next(of: task) {
         case .again:
             jobs.ready.append(task)
             return nil
@@ -31,6 +31,12 @@ extension MemoryState {
             finish(task, error)
             return nil
         }
+    }
+
+    private mutating func next(of task: JobTask) -> JobStep {
+        if isDraining { return .finished(.unmounting) }
+        if let object = task.job.subject, !objects.contains(object) { return .finished(.notFound) }
+        return task.job.step(&self, task)
     }
 
     /// What was outside is done.

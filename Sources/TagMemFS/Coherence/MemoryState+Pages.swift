@@ -8,6 +8,16 @@ extension MemoryState {
         withMover { allocator, mover in allocator.free(frame, with: &mover) }
     }
 
+    /// Removes an object that has no pages and that nobody is about to give any. Returns whether it did.
+    mutating func removeIfEmpty(_ object: ObjectID) -> Bool {
+        guard !isDraining, objects[object].memory.pages.present == 0, objects[object].tickets == 0,
+            objects[object].reshaper == nil, objects[object].modeChange == nil,
+            objects[object].waiting.isEmpty
+        else { return false }
+        objects.remove(object)
+        return true
+    }
+
     /// The pages of an object, which nobody looks at through tags, are for untagged use.
     mutating func untag(_ object: ObjectID, _ range: Range<Int>) {
         withMover { allocator, mover in

@@ -24,7 +24,7 @@ extension MemoryState {
         _ access: MemoryAccess, _ kind: AliasKind?, at offset: UInt64, count: Int
     ) -> Footprint {
         let object = access.alias.object
-        var footprint = objects[object].memory.footprint(of: kind, at: offset, count: count, map)
+        var footprint = objects.footprint(of: kind, object, at: offset, count: count, map)
         // Behind one tag's addresses come the next one's: no file ends here.
         if kind == nil, footprint.stop == .pastEnd { footprint.stop = .hole }
         if kind != .mem, objects[object].isUntagging, !isLateWrite(access, footprint) {

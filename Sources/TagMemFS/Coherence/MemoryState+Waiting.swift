@@ -105,13 +105,15 @@ extension MemoryState {
         waits.leave(waiter)
     }
 
-    /// Takes the operation of an access that waits, and makes it ready if its turn has come already.
-    mutating func wait(_ ticket: WaitTicket, _ operation: any DeferredOperation) {
+    /// Takes the operation of an access that waits; returns what was decided if its turn has come already.
+    mutating func wait(
+        _ ticket: WaitTicket, _ operation: any DeferredOperation
+    ) -> (grant: Grant, access: MemoryAccess)? {
         guard let waiter = waits[ticket] else { preconditionFailure("nobody waits with this ticket") }
         waiter.operation = operation
-        guard let grant = waiter.grant else { return }
-        ready.append(.access(operation, grant, waiter.access))
+        guard let grant = waiter.grant else { return nil }
         waits.forget(waiter)
+        return (grant, waiter.access)
     }
 
     private mutating func leavePlaces(of waiter: Waiter) {

@@ -81,6 +81,14 @@ struct ObjectTable {
         }
     }
 
+    /// See `MemoryObject.footprint`: in place, as every request asks.
+    func footprint(
+        of kind: AliasKind?, _ id: ObjectID, at offset: UInt64, count: Int, _ map: LineMap
+    ) -> Footprint {
+        precondition(records[Int(id.slot)].id == id, "object \(id) is gone")
+        return records[Int(id.slot)].memory.footprint(of: kind, at: offset, count: count, map)
+    }
+
     func contains(_ id: ObjectID) -> Bool { self.id(inSlot: id.slot) == id }
 
     /// The object that owns pages under this slot.

@@ -18,6 +18,8 @@ struct ModeJob: PageJob {
         self.mode = mode
     }
 
+    var subject: ObjectID? { object }
+
     mutating func step(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
         switch phase {
         case .start:

@@ -42,6 +42,8 @@ struct PopulateJob: PageJob {
         chunkStart = pages.lowerBound
     }
 
+    var subject: ObjectID? { object }
+
     mutating func step(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
         switch phase {
         case .start: start(&state, task)

@@ -12,6 +12,8 @@ struct PunchJob: PageJob {
         next = range.lowerBound
     }
 
+    var subject: ObjectID? { object }
+
     mutating func step(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
         if let blocked = state.reshape(object, task) { return blocked }
         let pageSize = state.pages.layout.pageSize

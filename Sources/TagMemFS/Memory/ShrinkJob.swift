@@ -27,6 +27,8 @@ struct ShrinkJob: PageJob {
         ticket = ReleaseTicket(object)
     }
 
+    var subject: ObjectID? { object }
+
     mutating func step(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
         switch phase {
         case .start: start(&state, task)

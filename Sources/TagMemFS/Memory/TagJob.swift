@@ -16,6 +16,8 @@ struct TagJob: PageJob {
 
     init(_ object: ObjectID) { self.object = object }
 
+    var subject: ObjectID? { object }
+
     mutating func step(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
         switch phase {
         case .start:
@@ -149,6 +151,8 @@ struct UntagJob: PageJob {
     private var next = 0
 
     init(_ object: ObjectID) { self.object = object }
+
+    var subject: ObjectID? { object }
 
     mutating func step(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
         switch phase {

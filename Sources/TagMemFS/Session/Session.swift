@@ -1,3 +1,4 @@
+import CFuse
 import Glibc
 public import TagMemCore
 public import TagMemDeviceTree
@@ -38,6 +39,7 @@ public final class Session {
     /// keep. libfuse and the kernel explain a failure to mount on stderr (`SessionError.Explained`).
     public func run(onReady: @escaping @Sendable () -> Void) throws {
         Shutdown.blockSignals()
+        cfuse_keep_freed_memory()
         let transport = try LibfuseTransport(configuration, serving: fileSystem) { [self] terms in
             accept(terms)
             startThread("ready", onReady)
