@@ -20,6 +20,7 @@ import Testing
         World(name: "pages of 64 KiB", shape: .init(blocks: 1, pageSize: 65536)),
         World(name: "pins", shape: .init(blocks: 3, pins: true)),
         World(name: "a reserve", shape: .init(reserve: true)),
+        World(name: "ends of objects", shape: .init(objects: 2, ends: true)),
     ]
 
     @Test("memory stays coherent, nothing hangs, nothing is lost", arguments: worlds)
@@ -27,7 +28,7 @@ import Testing
         try withSeed { generator in
             for _ in 0..<2 * soakFactor {
                 let kernel = try ObjectKernel(world.shape, SeededGenerator(seed: generator.next()))
-                for _ in 0..<3 { try kernel.run(steps: 250) }
+                for _ in 0..<3 { try kernel.run(steps: world.shape.ends ? 1000 : 250) }
                 try kernel.begin(steps: 60)
                 try kernel.unmount()
             }

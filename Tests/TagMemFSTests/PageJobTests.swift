@@ -262,6 +262,41 @@ import Testing
         #expect(shrink.isGranted)
     }
 
+    enum Growth: CaseIterable { case truncate, fallocate, write }
+
+    @Test(
+        "what was stored behind the end, in the page of a mapping, is zero when the object has grown",
+        arguments: Growth.allCases)
+    func storedBehindEnd(_ growth: Growth) throws {
+        let fixture = try ObjectFixture()
+        let object = try fixture.make(.untagged)
+        #expect(try fixture.resize(object, to: 100).isGranted)
+        try fixture.fill(.mem, of: object, at: 0)
+        let grown =
+            switch growth {
+            case .truncate: try fixture.resize(object, to: 4096)
+            case .fallocate:
+                try fixture.change {
+                    fixture.directory.populate(object, 0..<4096, keepsSize: false, then: $0)
+                }
+            case .write: fixture.begin(.write, .mem, of: object, at: 4000, count: 96)
+            }
+        try fixture.goOn()
+        // truncate(2) makes the kernel drop the page once it is answered. Nobody else does that.
+        #expect(grown.isGranted == (growth == .truncate))
+        // The kernel may know the new size when it writes the page back.
+        try fixture.writeBack(0x55, .mem, of: object, at: 0)
+        #expect(try fixture.isAll(0x55, object, page: 0, 0..<100))
+        #expect(try fixture.isAll(0, object, page: 0, 100..<4096))
+        #expect(try fixture.recallAll(.sized) == (growth == .truncate ? 0 : 1))
+        #expect(grown.isGranted)
+        if growth == .write { try fixture.end(grown) }
+        // What is stored after that is the object's.
+        try fixture.fill(.mem, of: object, at: 0)
+        try fixture.writeBack(0x66, .mem, of: object, at: 0)
+        #expect(try fixture.isAll(0x66, object, page: 0))
+    }
+
     @Test("a page that was written as a whole comes back as a whole, whatever was behind the end before")
     func wholeWrite() throws {
         let fixture = try ObjectFixture()

@@ -52,6 +52,7 @@ extension ObjectKernel {
     }
 
     private func randomSize() -> UInt64 {
+        if shape.ends { return UInt64.random(in: 0...3 * pageSize, using: &generator) }
         let most = generator.oneIn(3) ? shape.blocks * 33 * UInt64(shape.blockSize) : 8
         let size = UInt64.random(in: 0...most, using: &generator) * pageSize
         return generator.oneIn(3) && size > 0

@@ -4,18 +4,21 @@ import TagMemCore
 
 /// What lies behind the end of an object, in a page that it ends in and in pages that were there a moment ago.
 extension ObjectKernel {
-    /// A program stores behind the end, in the page of a mapping that shows it: nothing of that is ever to be seen.
+    /// A program stores behind the end, in the page of a mapping that shows it: nothing of that is ever to be seen. It
+    /// faults first where the page is not there.
     func storeBehindEnd() {
         let found = objects.filter { !$0.isRemoved && !$0.mem.isLocked && $0.size % 4096 != 0 }
             .flatMap { object in
                 object.files.filter { !$0.kind.showsTags && isOpenForWriting($0) }.map { (object, $0) }
             }
-            .filter { object, file in
-                let page = file.pages[Page.start(object.size)]
-                return page?.bytes != nil && page?.isLocked == false && page?.isWriting == false
-            }
         guard let (object, file) = found.randomElement(using: &generator) else { return }
         let offset = Page.start(object.size)
+        guard let page = file.pages[offset] else {
+            if outstanding.count >= maximumRequests { return }
+            file.pages[offset] = CachePage(isLocked: true)
+            return submit(Request(self, file, .fill(pages: 1), offset, 4096))
+        }
+        if page.bytes == nil || page.isLocked || page.isWriting { return }
         let end = Int(object.size - offset)
         note("store behind the end \(file) 0x\(String(offset, radix: 16)) \(end)...")
         file.pages[offset]?.bytes?.replaceSubrange(end..., with: Array(repeating: 0xee, count: 4096 - end))

@@ -22,6 +22,8 @@ final class ObjectKernel: @unchecked Sendable {
         var objects = 3
         var pins = false
         var reserve = false
+        /// Objects of a few pages that end anywhere, and mostly what has to do with that.
+        var ends = false
     }
 
     let shape: Shape
@@ -80,7 +82,13 @@ final class ObjectKernel: @unchecked Sendable {
         // What seldom has anything to do is done seldom.
         servers = Int.random(in: 1...3, using: &generator)
         let rare: Set<Action> = [.compact, .refill, .changeMode, .remove, .create]
-        weights = Action.allCases.map { Int.random(in: 0...(rare.contains($0) ? 3 : 12), using: &generator) }
+        let frequent: Set<Action> = [.storeBehindEnd, .store]
+        weights = Action.allCases.map { action in
+            if shape.ends, frequent.contains(action) { return Int.random(in: 12...36, using: &generator) }
+            if shape.ends, [.create, .resize, .append, .allocate].contains(action) { return 6 }
+            let least = action == .create ? 1 : 0
+            return Int.random(in: least...(rare.contains(action) || shape.ends ? 3 : 12), using: &generator)
+        }
         maximumRequests = Int.random(in: 2...12, using: &generator)
         self.generator = generator
         for file in physicalFiles { _ = directory.opened(file.alias, isWritable: true) }
@@ -111,7 +119,7 @@ final class ObjectKernel: @unchecked Sendable {
 
     func begin(steps count: Int) throws {
         for _ in 0..<count {
-            try step(beginsNew: generator.oneIn(2))
+            try step(beginsNew: generator.oneIn(shape.ends ? 4 : 2))
             if generator.oneIn(16) { try checkMemory() }
         }
     }
