@@ -105,6 +105,12 @@ void set_granule_tag(int tags_fd, off_t offset, unsigned tag);
 /// A file offset of `checked`: a pointer with its address tag.
 off_t tagged_offset(off_t offset, unsigned tag);
 
+// MARK: Memory objects
+
+/// Makes the object MOUNTPOINT/NAME, of size 0, and opens its `mem`.
+int make_object(const char *mountpoint, const char *name);
+void remove_object(const char *mountpoint, const char *name);
+
 // MARK: Sub-commands
 
 int touch_main(int count, char **arguments);
@@ -116,6 +122,13 @@ int vectors_main(int count, char **arguments);
 int aio_main(int count, char **arguments);
 int fds_main(int count, char **arguments);
 int interrupt_main(int count, char **arguments);
+int scattered_main(int count, char **arguments);
+int storm_main(int count, char **arguments);
+int shrink_main(int count, char **arguments);
+int behind_main(int count, char **arguments);
+int rivals_main(int count, char **arguments);
+int tagstores_main(int count, char **arguments);
+int always_main(int count, char **arguments);
 int stress_main(int count, char **arguments);
 int objects_main(int count, char **arguments);
 

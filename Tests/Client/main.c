@@ -20,6 +20,8 @@ struct command {
     int (*run)(int count, char **arguments);
     unsigned seconds;
     bool supervised;
+    /// Which argument is a number of seconds that it may take in addition, or 0.
+    int duration;
 };
 
 static const struct command commands[] = {
@@ -32,6 +34,13 @@ static const struct command commands[] = {
     {"aio", "DIR BASE [THREADS [SECONDS]]", aio_main, 120, true},
     {"fds", "FILE [COUNT [OFFSET]]", fds_main, 60, true},
     {"interrupt", "FILE...", interrupt_main, 60, true},
+    {"scattered", "MOUNTPOINT PAGES", scattered_main, 30, true},
+    {"storm", "MOUNTPOINT SECONDS", storm_main, 20, true, 1},
+    {"shrink", "MOUNTPOINT SECONDS", shrink_main, 20, true, 1},
+    {"behind", "MOUNTPOINT", behind_main, 20, true},
+    {"rivals", "MOUNTPOINT ROUNDS", rivals_main, 60, true},
+    {"tagstores", "MOUNTPOINT SECONDS", tagstores_main, 20, true, 1},
+    {"always", "MOUNTPOINT SECONDS", always_main, 20, true, 1},
     {"stress",
      "DIR BASE PAGES SECONDS SEED [--processes P] [--threads T] [--kill] [--mode none|sync|async|asymm] "
      "[--tag-memory OFFSET|none] [--plain] [--lose N]",
@@ -55,15 +64,18 @@ static int supervise(int count, char **arguments) {
         return status_failed;
     strcpy(current_step, "start");
     fflush(NULL);
+    unsigned seconds = running->seconds;
+    if (running->duration != 0 && count > running->duration)
+        seconds += (unsigned)parse_number(arguments[running->duration]);
     pid_t child = fork();
     if (child < 0)
         fail_errno("fork");
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        alarm(running->seconds + 5);
+        alarm(seconds + 5);
         exit(running->run(count, arguments));
     }
-    double limit = seconds_now() + running->seconds;
+    double limit = seconds_now() + seconds;
     int status;
     while (waitpid(child, &status, WNOHANG) == 0) {
         if (seconds_now() > limit) {

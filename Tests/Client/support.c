@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -314,4 +315,21 @@ void set_granule_tag(int tags_fd, off_t offset, unsigned tag) {
 
 off_t tagged_offset(off_t offset, unsigned tag) {
     return offset | (off_t)((uint64_t)tag << 56);
+}
+
+// MARK: Memory objects
+
+int make_object(const char *mountpoint, const char *name) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", mountpoint, name);
+    if (mkdir(path, 0755) != 0)
+        fail_errno("mkdir %s", path);
+    return open_file(path, "mem", O_RDWR);
+}
+
+void remove_object(const char *mountpoint, const char *name) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", mountpoint, name);
+    if (rmdir(path) != 0)
+        fail_errno("rmdir %s", path);
 }

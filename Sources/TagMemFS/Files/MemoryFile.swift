@@ -60,7 +60,7 @@ class MemoryFile: OpenFile, @unchecked Sendable {
     }
 
     /// Checks the bytes of a write, or those of a page that comes back and that the file has.
-    func validate(_ bytes: UnsafeRawBufferPointer) throws(FileError) {}
+    func validate(_ bytes: UnsafeRawBufferPointer, isWriteback: Bool) throws(FileError) {}
 
     /// A page of a mapping comes back.
     func storeWriteback(_ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess) {
@@ -128,7 +128,7 @@ class MemoryFile: OpenFile, @unchecked Sendable {
         fileSystem.willWrite(node, user: reply.user)
         if unsafe bytes.isEmpty { return reply.written(0) }
         do throws(FileError) {
-            try unsafe validate(bytes)
+            try unsafe validate(bytes, isWriteback: false)
             guard options.isDirect else {
                 return unsafe CachedWrite(self, reply, at: offset, bytes).begin()
             }
@@ -172,7 +172,7 @@ class MemoryFile: OpenFile, @unchecked Sendable {
         do throws(FileError) {
             if access.count > 0 {
                 let known = unsafe UnsafeRawBufferPointer(rebasing: bytes[..<access.count])
-                try unsafe validate(known)
+                try unsafe validate(known, isWriteback: true)
                 unsafe storeWriteback(known, access)
             }
         } catch {

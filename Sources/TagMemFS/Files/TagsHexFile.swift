@@ -14,10 +14,12 @@ final class TagsHexFile: MemoryFile, @unchecked Sendable {
         reply.bytes(digits)
     }
 
-    override func validate(_ bytes: UnsafeRawBufferPointer) throws(FileError) {
+    /// The kernel sets to zero what it takes for behind the end of a page that it writes back, and it hears of growth last.
+    override func validate(_ bytes: UnsafeRawBufferPointer, isWriteback: Bool) throws(FileError) {
         for index in bytes.indices {
             let byte = unsafe bytes[index]
-            if byte != UInt8(ascii: "\n"), HexDigit.value(of: byte) == nil { throw .invalid }
+            let isSkipped = byte == UInt8(ascii: "\n") || isWriteback && byte == 0
+            if !isSkipped, HexDigit.value(of: byte) == nil { throw .invalid }
         }
     }
 
