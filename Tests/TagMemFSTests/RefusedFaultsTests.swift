@@ -59,6 +59,23 @@ import Testing
         #expect(newFaults(3, offset: 0) == 1)
     }
 
+    @Test("a batch of readahead elsewhere does not come between the reads of a page") func batchAhead() {
+        batch()
+        var count = newFaults(1)
+        refused.batchWasRefused(thread: 1, node: node, offset: 1 << 17, count: 1 << 17)
+        count += newFaults(1)
+        #expect(count == 1)
+        #expect(newFaults(2, offset: 1 << 17) == 1)
+    }
+
+    @Test("a batch of the page itself between its reads is a part of the fault") func batchBetween() {
+        var count = newFaults(1)
+        batch()
+        count += newFaults(2)
+        #expect(count == 1)
+        #expect(newFaults(3) == 1)
+    }
+
     @Test("a page that was handed out meanwhile ends the fault")
     func forget() {
         #expect(newFaults(2) == 1)

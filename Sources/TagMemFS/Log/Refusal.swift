@@ -52,12 +52,18 @@ struct Refusal: Equatable {
     /// A batch of readahead was refused.
     static func batch(_ node: NodeID, _ offsets: Range<UInt64>, at time: Int, after last: Refusal?) -> Refusal
     {
-        // In the midst of a repetition it says nothing new.
-        let goesOn =
-            last.map {
-                $0.node == node && time - $0.time < retryWindow && $0.page.map(offsets.contains) == true
+        var goesOn = false
+        if let last, let page = last.page, last.node == node, time - last.time < retryWindow {
+            if !last.isBatch, last.retries > 0 {
+                // The kernel also reads ahead of the fault that is being retried, and does not wait for that; or it lost
+                // the page's folio between two retries, to another thread that was refused it, and begins with a batch.
+                return Refusal(
+                    node: node, offsets: last.offsets, isBatch: false, page: page,
+                    retries: offsets.contains(page) ? 2 : last.retries, repeats: last.repeats, time: time)
             }
-            ?? false
+            // In the midst of a repetition it says nothing new.
+            goesOn = offsets.contains(page)
+        }
         return Refusal(
             node: node, offsets: offsets, isBatch: true, page: goesOn ? last?.page : nil, retries: 0,
             repeats: goesOn ? last?.repeats ?? 0 : 0, time: time)
