@@ -36,8 +36,10 @@ struct CachedFiles {
         return true
     }
 
-    mutating func takeZeroPages() -> Set<UInt64> {
-        defer { zeroPages = [] }
-        return zeroPages
+    /// The pages that are to be dropped before the object grows to a size. Those that a write may have locked are not
+    /// among them: what of them the object then has, the write fills; the rest is remembered.
+    mutating func takeZeroPages(besides locked: Range<UInt64>, for size: UInt64) -> Set<UInt64> {
+        defer { zeroPages = zeroPages.filter { locked.contains($0) && $0 >= size } }
+        return zeroPages.filter { !locked.contains($0) }
     }
 }

@@ -168,7 +168,7 @@ class MemoryFile: OpenFile, @unchecked Sendable {
         fileSystem.counters.add(.writebacks)
         guard kind != nil else { return reply.error(.notSupported) }
         let access = directory.beginWriteback(alias, at: offset, count: bytes.count)
-        defer { directory.end(access) }
+        var refusal: FileError?
         do throws(FileError) {
             if access.count > 0 {
                 let known = unsafe UnsafeRawBufferPointer(rebasing: bytes[..<access.count])
@@ -176,8 +176,11 @@ class MemoryFile: OpenFile, @unchecked Sendable {
                 unsafe storeWriteback(known, access)
             }
         } catch {
-            return reply.error(error)
+            refusal = error
         }
+        // Before the answer: a recall that waits for it is over then, and what follows is to find that the page is back.
+        directory.end(access)
+        if let refusal { return reply.error(refusal) }
         // What lies behind an object's end by now is nobody's any more.
         if access.count == 0, object.isPhysical { return reply.error(access.footprint.stop ?? .invalid) }
         reply.written(bytes.count)

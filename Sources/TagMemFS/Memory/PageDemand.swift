@@ -8,7 +8,8 @@ struct PageDemand {
         case truncate
         /// fallocate(2), or a direct write.
         case direct
-        /// A write through the page cache, which may hold the locks of these pages of `mem`.
+        /// A write through the page cache, which may hold the locks of these pages of `mem`: of its own, and of the next,
+        /// which the same request may have a part of.
         case cached(Range<UInt64>)
     }
 
@@ -53,6 +54,6 @@ extension MemoryState {
     private func cause(of access: MemoryAccess) -> PageDemand.Cause {
         guard access.purpose == .cachedWrite else { return .direct }
         let end = access.offset + UInt64(access.requested)
-        return .cached(Page.start(access.offset)..<Page.start(end + Page.size - 1))
+        return .cached(Page.start(access.offset)..<Page.start(end + Page.size - 1) + Page.size)
     }
 }

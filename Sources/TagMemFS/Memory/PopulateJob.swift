@@ -31,7 +31,6 @@ struct PopulateJob: PageJob {
     /// Pages that are prepared together: large enough that memory that was never used stays so.
     private static let chunk = 4096
     private static let attachedPerStep = 1 << 14
-    private static let countedPerStep = 1 << 20
 
     init(_ demand: PageDemand) {
         object = demand.object
@@ -208,7 +207,9 @@ struct PopulateJob: PageJob {
     private mutating func dropZeroPages(_ state: inout MemoryState) -> JobStep {
         state.objects[object].cached.isGrowing = true
         phase = .growing
-        let zeroPages = state.objects[object].cached.takeZeroPages()
+        var locked: Range<UInt64> = 0..<0
+        if case .cached(let pages) = cause { locked = pages }
+        let zeroPages = state.objects[object].cached.takeZeroPages(besides: locked, for: newSize ?? 0)
         if zeroPages.isEmpty { return .again }
         return state.drop(zeroPages, of: object)
     }
