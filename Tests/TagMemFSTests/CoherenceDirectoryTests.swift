@@ -341,6 +341,44 @@ import Testing
         try fixture.end(write)
     }
 
+    @Test("a fill that came after a cached write of its page is ahead of who waits for that page's recall")
+    func fillAfterCachedWrite() throws {
+        try fixture.fill(.mem, page: 0)
+        let write = fixture.begin(.cachedWrite, Self.view0, page: 0)
+        let other = fixture.begin(.write, .mem, page: 0)
+        // The kernel did not keep the page locked for the write, so that a fill can have its lock now.
+        let fill = fixture.begin(.fill(pages: 1), Self.view0, page: 0)
+        #expect(write.isWaiting && other.isWaiting && fill.isWaiting)
+        try fixture.finish(fixture.nextRecall(.mem, page: 0))
+        #expect(write.isGranted)
+        try fixture.end(write)
+        // The recall waits for the lock, and `other` for the recall.
+        let recall = try fixture.nextRecall(Self.view0, page: 0)
+        #expect(fill.isGranted && other.isWaiting)
+        try fixture.end(fill)
+        try fixture.finish(recall)
+        try fixture.finish(fixture.nextRecall(Self.view0, page: 0))
+        #expect(other.isGranted)
+        try fixture.end(other)
+    }
+
+    @Test("a cached write whose page was taken while it waited stands in line as any other")
+    func cachedWriteLosesItsPage() throws {
+        try fixture.fill(Self.view0, page: 0)
+        let read = fixture.begin(.read, Self.view0, page: 0)
+        let write = fixture.begin(.cachedWrite, Self.view0, page: 0)
+        let others = [fixture.begin(.write, .mem, page: 0), fixture.begin(.write, .mem, page: 0)]
+        #expect(read.isGranted && write.isWaiting)
+        try fixture.recallAll()
+        try fixture.end(read)
+        for other in others {
+            #expect(other.isGranted && write.isWaiting)
+            try fixture.end(other)
+        }
+        #expect(write.isGranted)
+        try fixture.end(write)
+    }
+
     @Test("a cached write against the tags leaves its view nothing that loads could not have")
     func cachedWriteAgainstTags() throws {
         #expect(try fixture.changeMode(to: .asymm).isGranted)

@@ -461,6 +461,29 @@ import Testing
         #expect(try fixture.make(.untagged).slot == object.slot)
     }
 
+    @Test("an object may be gone before a recall that was under way when it was removed")
+    func removalBesideRecall() throws {
+        let fixture = try ObjectFixture()
+        let object = try fixture.make(.tagged, pages: 1)
+        let address = try fixture.address(of: object, page: 0)
+        try fixture.fill(.mem, of: object, at: 0)
+        let write = fixture.begin(.write, .mem, of: .physical, at: address.rawValue)
+        #expect(write.isWaiting)
+        #expect(try #require(fixture.directory.nextRecall(.sized)).object == object)
+        #expect(fixture.directory.removed(object))
+        let released = ObjectFixture.Operation()
+        let release = try fixture.change {
+            fixture.directory.release(object, then: $0, whenReleased: released)
+        }
+        #expect(try fixture.recallAll() == 1)
+        #expect(write.isGranted)
+        try fixture.end(write)
+        #expect(release.isGranted && released.isGranted)
+        fixture.directory.finishRecall(.sized)
+        try fixture.goOn()
+        #expect(fixture.used == 0)
+    }
+
     @Test("draining fails jobs that wait")
     func drain() throws {
         let fixture = try ObjectFixture()

@@ -193,6 +193,11 @@ extension MemoryState {
             objects[access.alias.object].checkedAccesses += 1
         }
         if access.handsOut { forgetTails(of: access) }
+        // A fill of the page may be waiting, as the kernel did not keep it locked for the write. From here on a recall of
+        // the page waits for that fill, which therefore goes ahead of all others.
+        if access.purpose == .cachedWrite, !access.wasHeld {
+            noteChange(of: access.alias.object, access.addresses)
+        }
     }
 
     mutating func unmark(_ access: MemoryAccess) {

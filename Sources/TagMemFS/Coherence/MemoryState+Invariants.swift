@@ -184,8 +184,10 @@ extension MemoryState {
 
     /// Whoever waits first at a line has something in his way there, or what was is being recalled and will be told.
     private func violationOfPlace(_ waiter: Waiter, _ line: Int) -> String? {
-        guard waiter.isRefill || waits.parkedAt(line).first == waiter.ticket else { return nil }
         let hasPlace = waiter.isRefill || places(of: waiter).contains(line)
+        guard waiter.isRefill || waits.firstParked(at: line) == waiter.ticket else {
+            return hasPlace ? "somebody stands before who has his place at line \(line)" : nil
+        }
         let intents = waiter.access.claims.indices.map { waiter.access.claims[$0] }
             .filter { $0.lines.contains(line) }.map(\.intent)
         let isBlocked = intents.contains {

@@ -14,8 +14,14 @@ extension MemoryState {
             objects[object].reshaper == nil, objects[object].modeChange == nil,
             objects[object].waiting.isEmpty
         else { return false }
-        objects.remove(object)
+        remove(object)
         return true
+    }
+
+    /// Forgets an object that has no page any more, and what is being recalled from it still.
+    mutating func remove(_ object: ObjectID) {
+        cutRecalls(of: object, at: 0)
+        objects.remove(object)
     }
 
     /// The pages of an object, which nobody looks at through tags, are for untagged use.

@@ -42,7 +42,7 @@ extension MemoryState {
         for job in waits.takeJobs(at: line) { look(at: job) }
         for waiter in waits.takeRefills(at: line) {
             waiter.place = .none
-            goOn(waiter, wokenAt: line)
+            goOn(waiter)
         }
         while let waiter = waits.takeFirst(at: line) {
             waiter.place = .none
@@ -54,6 +54,12 @@ extension MemoryState {
 
     /// Brings a waiter as far as it comes: to the next line where something is in its way, or to a decision.
     private mutating func goOn(_ waiter: Waiter, wokenAt wakingLine: Int? = nil) {
+        // A write whose page the kernel did not keep locked may have lost it: it is as any other then.
+        if waiter.isRefill, !isHeldByItself(waiter.access) {
+            waiter.isRefill = false
+            waiter.claim = 0
+            waiter.line = 0
+        }
         while waiter.claim < waiter.access.claims.count {
             let claim = waiter.access.claims[waiter.claim]
             while waiter.line < claim.count {

@@ -159,6 +159,8 @@ struct WaitTable {
     func isAwaited(_ line: Int) -> Bool {
         parked[line] != nil || jobs[line] != nil || refills[line] != nil
     }
+    /// Who is the first of those that are not ahead of all others.
+    func firstParked(at line: Int) -> WaitTicket? { parked[line]?.first }
     func parkedAt(_ line: Int) -> [WaitTicket] {
         (refills[line] ?? []) + (parked[line].map { Array($0) } ?? [])
     }

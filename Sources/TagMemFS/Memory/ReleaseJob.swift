@@ -61,7 +61,7 @@ struct ReleaseJob: PageJob {
         if isRemoval, !ticket.object.isPhysical {
             // Pages that it lost before it was removed are still known by its slot.
             if state.objects[ticket.object].tickets > 0 { return .blocked(.releases(state.jobs.releases)) }
-            state.objects.remove(ticket.object)
+            state.remove(ticket.object)
         }
         return .finished(nil)
     }
