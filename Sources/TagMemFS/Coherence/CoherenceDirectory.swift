@@ -110,10 +110,14 @@ final class CoherenceDirectory: Sendable {
             var access = MemoryAccess(.writeback, alias, at: offset, count: count)
             state.resolve(&access)
             access.mode = state.objects[alias.object].memory.mode
+            state.pageComesBack(&access)
             state.mark(access)
             return access
         }
     }
+
+    /// Whether the page of a cached write came back across it: see `CachedFiles`.
+    func cameBackAcross(_ access: MemoryAccess) -> Bool { look { $0.cameBackAcross(access) } }
 
     /// Whether a write that was refused is done all the same: its page came back with its bytes, see `CachedFiles`.
     func hasComeBack(_ access: MemoryAccess, _ bytes: UnsafeRawBufferPointer) -> Bool {

@@ -1,18 +1,35 @@
 import TagMemCore
 
+/// A file that is written through the kernel's page cache.
+protocol CachedWriteFile: AnyObject, Sendable {
+    var directory: CoherenceDirectory { get }
+    var node: NodeID { get }
+
+    func access(
+        _ purpose: MemoryAccess.Purpose, at offset: UInt64, count: Int, user: UInt32
+    ) throws(FileError) -> MemoryAccess
+
+    /// Copies bytes to the memory of a granted access. Returns how many were taken.
+    func store(
+        _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess, thread: Int32
+    ) throws(FileError) -> Int
+}
+
 /// A write that comes through the kernel's page cache (page cache mode), page by page: it covers one, or parts of two.
 ///
-/// Where the kernel has a page already, it copies the bytes into it, unlocks it, and then asks. By then the page may
-/// have been recalled, which dropped it with them, and filled anew without them. So the kernel is asked for what it has:
-/// where that is the same, or nothing, the bytes go to memory; where it is different, the page is recalled first, as for
-/// a direct write. A page that the kernel keeps locked for the write is never different.
+/// Where the kernel has a page already, or gets the whole of it, it copies the bytes into it, unlocks it, and then asks. By
+/// then the page may have been recalled, which dropped it with them, and filled anew without them. So the kernel is asked
+/// for what it has: where that is the same, or nothing, the bytes go to memory; where it is different, the page is recalled
+/// first, as for a direct write. It is, too, where the page came back across the write, which may have overwritten what it
+/// brought. A page that the kernel keeps locked for the write is never different, and never comes back.
 final class CachedWrite: DeferredOperation, Completion {
-    private let file: MemoryFile
-    private let reply: ReplySlot
+    private let file: any CachedWriteFile
     private let offset: UInt64
     private let bytes: [UInt8]
     private let user: UInt32
     private let thread: Int32
+    /// Gets the bytes that were written, or why none was. Called once.
+    private let answer: @Sendable (Int, FileError?) -> Void
     private let state: Guarded<State>
 
     private struct State {
@@ -27,15 +44,16 @@ final class CachedWrite: DeferredOperation, Completion {
     private var directory: CoherenceDirectory { file.directory }
 
     init(
-        _ file: MemoryFile, _ reply: consuming Reply, at offset: UInt64, _ bytes: UnsafeRawBufferPointer
+        _ file: any CachedWriteFile, at offset: UInt64, _ bytes: [UInt8], user: UInt32, thread: Int32,
+        answer: @escaping @Sendable (Int, FileError?) -> Void
     ) {
         self.file = file
         self.offset = offset
-        self.bytes = unsafe Array(bytes)
-        user = reply.user
-        thread = reply.thread
+        self.bytes = bytes
+        self.user = user
+        self.thread = thread
+        self.answer = answer
         state = Guarded(State())
-        self.reply = ReplySlot(reply)
     }
 
     /// Begins with the next page.
@@ -87,11 +105,16 @@ final class CachedWrite: DeferredOperation, Completion {
         let own = bytes[part(of: access, count: access.count)]
         let first = Int(access.offset % Page.size)
         if let page, page.count >= first + own.count, page[first..<first + own.count] != own {
-            directory.end(access)
-            begin(.write)
+            again(access)
         } else {
             store(access)
         }
+    }
+
+    /// Writes the page as a direct write does: it is recalled first.
+    private func again(_ access: MemoryAccess) {
+        directory.end(access)
+        begin(.write)
     }
 
     private func store(_ access: MemoryAccess) {
@@ -107,6 +130,7 @@ final class CachedWrite: DeferredOperation, Completion {
             }
         }
         if let refusal { return finish(access, refusal, isGranted: true) }
+        if directory.cameBackAcross(access) { return again(access) }
         directory.end(access)
         go(on: count, of: access)
     }
@@ -128,12 +152,11 @@ final class CachedWrite: DeferredOperation, Completion {
             return state.done
         }
         if count == access.requested, done < bytes.count { return begin() }
-        if let reply = reply.take() { reply.written(done) }
+        answer(done, nil)
     }
 
     private func fail(_ error: FileError) {
-        guard let reply = reply.take() else { return }
         let done = state.withLock { $0.done }
-        if done > 0 { reply.written(done) } else { reply.error(error) }
+        answer(done, done > 0 ? nil : error)
     }
 }

@@ -24,6 +24,8 @@ final class ObjectKernel: @unchecked Sendable {
         var reserve = false
         /// Objects of a few pages that end anywhere, and mostly what has to do with that.
         var ends = false
+        /// Whether files go through the page cache.
+        var pageCache = false
     }
 
     let shape: Shape
@@ -53,6 +55,8 @@ final class ObjectKernel: @unchecked Sendable {
     /// Accesses that are granted and not copied yet.
     var granted: [Request] = []
     var writebacks: [Writeback] = []
+    /// Cached writes that a thread has taken and not looked at yet.
+    var taken: [CachedRequest] = []
     /// Requests and changes that were begun and not ended.
     var outstanding: [ObjectIdentifier: String] = [:]
     /// Changes that were answered, for the kernel to go on with. True when it could.
@@ -91,6 +95,7 @@ final class ObjectKernel: @unchecked Sendable {
         }
         maximumRequests = Int.random(in: 2...12, using: &generator)
         self.generator = generator
+        directory.look { $0.usesPageCache = shape.pageCache }
         for file in physicalFiles { _ = directory.opened(file.alias, isWritable: true) }
         if shape.reserve {
             directory.update { state in
@@ -176,7 +181,7 @@ final class ObjectKernel: @unchecked Sendable {
     }
 
     private var isAtRest: Bool {
-        outstanding.isEmpty && granted.isEmpty && writebacks.isEmpty && answered.isEmpty
+        outstanding.isEmpty && granted.isEmpty && writebacks.isEmpty && answered.isEmpty && taken.isEmpty
             && queue.isEmpty && plannedFills.isEmpty && areThreadsIdle && lanes.allSatisfy { isIdle($0) }
     }
 
@@ -192,6 +197,11 @@ final class ObjectKernel: @unchecked Sendable {
         for writeback in writebacks {
             choices.append {
                 self.finish(writeback); return true
+            }
+        }
+        for index in taken.indices {
+            choices.append {
+                self.begin(self.taken.remove(at: index)); return true
             }
         }
         for change in answered.indices { choices.append { self.finishChange(change) } }
