@@ -86,13 +86,13 @@ final class CoherenceDirectory: Sendable {
         if let (grant, access) = look({ $0.wait(ticket, operation) }) { operation.run(grant, access) }
     }
 
-    /// Ends a granted access: its lines are free for others.
-    func end(_ access: MemoryAccess) {
+    /// Ends a granted access: its lines are free for others. Of a write, part may have been refused.
+    func end(_ access: MemoryAccess, isWhole: Bool = true) {
         update { state in
             state.unmark(access)
             state.noteContent(of: access)
             state.recallViews(after: access)
-            state.noteEnd(of: access, isRefused: false)
+            state.noteEnd(of: access, isRefused: !isWhole)
         }
     }
 

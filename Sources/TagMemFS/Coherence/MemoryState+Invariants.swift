@@ -182,20 +182,26 @@ extension MemoryState {
         }
     }
 
-    /// Whoever waits first at a line has something in his way there, or what was is being recalled and will be told.
+    /// Whoever waits first at a line has something in his way there, or what was is being recalled and will be told. He
+    /// does not wait for the place of somebody who stands behind him.
     private func violationOfPlace(_ waiter: Waiter, _ line: Int) -> String? {
+        guard waiter.isRefill || waits.firstParked(at: line) == waiter.ticket else { return nil }
         let hasPlace = waiter.isRefill || places(of: waiter).contains(line)
-        guard waiter.isRefill || waits.firstParked(at: line) == waiter.ticket else {
-            return hasPlace ? "somebody stands before who has his place at line \(line)" : nil
-        }
         let intents = waiter.access.claims.indices.map { waiter.access.claims[$0] }
             .filter { $0.lines.contains(line) }.map(\.intent)
-        let isBlocked = intents.contains {
-            !hasPlace && $0.isReservable && lines[line].isWanted
-                || isInTheWay(line, $0, waiter.access, hasPlace: true, waiter.isRefill)
+        if lines[line].isRecalled { return nil }
+        if intents.contains(where: {
+            isInTheWay(line, $0, waiter.access, hasPlace: true, waiter.isRefill)
+        }) {
+            return nil
         }
-        return isBlocked || lines[line].isRecalled
-            ? nil : "nothing is in the way of who waits at line \(line)"
+        guard !hasPlace, intents.contains(where: \.isReservable), lines[line].isWanted else {
+            return "nothing is in the way of who waits at line \(line)"
+        }
+        let isBehind = waits.parkedAt(line).contains { ticket in
+            waits[ticket].map { places(of: $0).contains(line) } ?? false
+        }
+        return isBehind ? "somebody stands before who has his place at line \(line)" : nil
     }
 
     private func violationOfRecallJobs(_ lane: RecallLane) -> String? {

@@ -131,7 +131,7 @@ final class CachedWrite: DeferredOperation, Completion {
         }
         if let refusal { return finish(access, refusal, isGranted: true) }
         if directory.cameBackAcross(access) { return again(access) }
-        directory.end(access)
+        directory.end(access, isWhole: count == access.requested)
         go(on: count, of: access)
     }
 

@@ -160,6 +160,8 @@ extension ObjectKernel {
         file.pages[offset]?.bytes?.replaceSubrange(
             position + start..<position + start + length, with: bytes)
         file.pages[offset]?.isDirty = true
+        clock += 1
+        file.pages[offset]?.stored = clock
         if isUnknown { return }
         remember(bytes, at: Place(object: place.object, isTags: place.isTags, offset: place.offset + start))
     }

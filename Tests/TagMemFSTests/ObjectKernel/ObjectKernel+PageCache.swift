@@ -50,6 +50,7 @@ extension ObjectKernel {
     // MARK: The kernel's part
 
     func beginCachedWrite(_ file: File, _ offset: UInt64, _ count: Int) {
+        guard isSettled(file, offset, count) else { return }
         let value = randomValue()
         var parts: [(page: UInt64, range: Range<Int>)] = []
         var position = offset
@@ -79,6 +80,7 @@ extension ObjectKernel {
         let request = CachedRequest(self, file, offset, value, parts)
         note("\(request)")
         outstanding[ObjectIdentifier(request)] = request.description
+        cachedWrites.append(request)
         send(.cachedWrite(request))
     }
 
@@ -96,6 +98,7 @@ extension ObjectKernel {
         if outstanding.removeValue(forKey: ObjectIdentifier(request)) == nil {
             failure = "answered twice: \(request)"
         }
+        cachedWrites.removeAll { $0 === request }
         let expected: [FileError] = [.tagCheckFault, .noSpace, .pastEnd, .hole, .notTaggable]
         if let error, !expected.contains(error), !(isDraining && error == .unmounting) {
             failure = "failed with \(error): \(request)"
@@ -110,14 +113,29 @@ extension ObjectKernel {
             if page.bytes == nil || !isDone && !page.isDirty && !page.isWriting {
                 request.file.pages[offset] = nil
             } else if !isDone {
+                // What was stored to it meanwhile need not come back.
                 request.file.pages[offset]?.isRefused = true
             }
         }
         request.file.isLocked = false
         if request.file.kind == .mem, let object = request.file.object {
             object.size = memory(of: object).size
-            checkTails(of: object)
+            checkTails(of: object, besidesRecalled: true)
         }
+    }
+
+    /// Whether the model knows all that a cached write to an object leaves in the kernel's pages; for `phys`, to all
+    /// objects.
+    private func isSettled(_ file: File, _ offset: UInt64, _ count: Int) -> Bool {
+        if let object = file.object { return object.unsettled.isEmpty }
+        var known = 0
+        forEachKnown(of: footprint(file, offset, count)) { _, _, count, _ in known += count }
+        return known == count
+    }
+
+    /// Whether there are cached writes to an object, or to `phys`, which the model would lose sight of.
+    func hasCachedWrites(_ object: Object?) -> Bool {
+        cachedWrites.contains { $0.file.object == nil || $0.file.object === object }
     }
 
     // MARK: The daemon's part

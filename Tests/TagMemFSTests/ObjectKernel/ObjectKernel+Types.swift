@@ -23,6 +23,8 @@ extension ObjectKernel {
         var isWriting = false
         /// When it was filled.
         var filled = 0
+        /// When a program stored to it last.
+        var stored = 0
         /// What a locked page that is out of date has, of a write to a part of it.
         var partial: [UInt8]?
         /// What a write left in it that is not answered yet.

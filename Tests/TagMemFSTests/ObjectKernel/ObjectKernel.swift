@@ -57,6 +57,8 @@ final class ObjectKernel: @unchecked Sendable {
     var writebacks: [Writeback] = []
     /// Cached writes that a thread has taken and not looked at yet.
     var taken: [CachedRequest] = []
+    /// All cached writes that are not answered.
+    var cachedWrites: [CachedRequest] = []
     /// Requests and changes that were begun and not ended.
     var outstanding: [ObjectIdentifier: String] = [:]
     /// Changes that were answered, for the kernel to go on with. True when it could.
@@ -154,7 +156,7 @@ final class ObjectKernel: @unchecked Sendable {
             left -= 1
             guard left > 0 else { throw fail("not at rest after many steps: \(outstanding.values)") }
             guard progress() else {
-                throw fail("deadlock: nothing can go on, and these wait: \(outstanding.values)")
+                throw fail("deadlock: nothing can go on, and these wait: \(whatWaits)")
             }
             try check()
         }
@@ -183,6 +185,17 @@ final class ObjectKernel: @unchecked Sendable {
     private var isAtRest: Bool {
         outstanding.isEmpty && granted.isEmpty && writebacks.isEmpty && answered.isEmpty && taken.isEmpty
             && queue.isEmpty && plannedFills.isEmpty && areThreadsIdle && lanes.allSatisfy { isIdle($0) }
+    }
+
+    private var whatWaits: String {
+        let pages = files.flatMap { file in
+            file.pages.filter { $0.value.isLocked || $0.value.isWriting }.map { "\(file) \($0.key)" }
+        }
+        return """
+            \(outstanding.values), granted \(granted), \(writebacks.count) write-backs, \(answered.count) changes, \
+            \(queue.count) requests, \(taken), \(plannedFills.map { "\($0.file) \($0.offset)" }), \
+            recalls \(lanes.map { "\($0.state)" }), \(busyServers) of \(servers) busy, locked \(pages)
+            """
     }
 
     /// Lets one of those that can go on do so. False if none can.
