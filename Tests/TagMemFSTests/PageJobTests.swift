@@ -500,7 +500,9 @@ import Testing
 
     // MARK: Page cache mode
 
-    @Test("a page that the kernel has from a refused write is taken back, and what was stored to it does not count")
+    @Test(
+        "a page that the kernel has from a refused write is taken back, and what was stored to it does not count"
+    )
     func refusedCachedWrite() throws {
         let fixture = try ObjectFixture()
         fixture.directory.look { $0.usesPageCache = true }
@@ -519,7 +521,8 @@ import Testing
         #expect(try fixture.isAll(0x55, object, page: 0))
     }
 
-    @Test("a write knows that its page came back across it", arguments: [AliasKind.mem, view0], [false, true])
+    @Test(
+        "a write knows that its page came back across it", arguments: [AliasKind.mem, view0], [false, true])
     func cameBackAcross(_ kind: AliasKind, _ isBefore: Bool) throws {
         let fixture = try ObjectFixture()
         fixture.directory.look { $0.usesPageCache = true }

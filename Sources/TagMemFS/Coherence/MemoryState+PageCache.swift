@@ -58,7 +58,9 @@ extension MemoryState {
     /// Whether the page of a cached write came back while it was under way, or before that from a view that did not have
     /// it.
     mutating func cameBackAcross(_ access: MemoryAccess) -> Bool {
-        guard usesPageCache, access.purpose == .cachedWrite, let kind = access.alias.kind else { return false }
+        guard usesPageCache, access.purpose == .cachedWrite, let kind = access.alias.kind else {
+            return false
+        }
         return objects[access.alias.object].cached.takeCrossed(Page.start(access.offset), of: kind)
     }
 

@@ -20,8 +20,8 @@ protocol CachedWriteFile: AnyObject, Sendable {
 /// Where the kernel has a page already, or gets the whole of it, it copies the bytes into it, unlocks it, and then asks. By
 /// then the page may have been recalled, which dropped it with them, and filled anew without them. So the kernel is asked
 /// for what it has: where that is the same, or nothing, the bytes go to memory; where it is different, the page is recalled
-/// first, as for a direct write. It is, too, where the page came back across the write, which may have overwritten what it
-/// brought. A page that the kernel keeps locked for the write is never different, and never comes back.
+/// first, as for a direct write. Where the page came back across the write, which may have overwritten what it brought, it is
+/// recalled before the answer. A page that the kernel keeps locked for the write is never different, and never comes back.
 final class CachedWrite: DeferredOperation, Completion {
     private let file: any CachedWriteFile
     private let offset: UInt64
@@ -37,6 +37,8 @@ final class CachedWrite: DeferredOperation, Completion {
         var done = 0
         /// The access to the page that is written now, if it is granted.
         var access: MemoryAccess?
+        /// Bytes of it that are in memory already, while it is recalled all the same.
+        var stored: Int?
         /// What the kernel has of that page.
         var page: [UInt8]?
     }
@@ -81,9 +83,17 @@ final class CachedWrite: DeferredOperation, Completion {
     func run(_ grant: Grant, _ access: MemoryAccess) {
         switch grant {
         case .granted:
-            state.withLock { $0.access = access }
+            let stored = state.withLock { state in
+                state.access = access
+                return state.stored
+            }
+            if let stored {
+                directory.end(access)
+                return go(on: stored, of: access)
+            }
             if access.wasHeld { askKernel(access) } else { store(access) }
         case .failed(let error):
+            if let stored = state.withLock({ $0.stored }) { return go(on: stored, of: access) }
             finish(access, error)
         case .mismatch, .endOfFile:
             preconditionFailure("writes are checked while they copy, and end nowhere")
@@ -105,15 +115,16 @@ final class CachedWrite: DeferredOperation, Completion {
         let own = bytes[part(of: access, count: access.count)]
         let first = Int(access.offset % Page.size)
         if let page, page.count >= first + own.count, page[first..<first + own.count] != own {
-            again(access)
+            recallFirst(access)
         } else {
             store(access)
         }
     }
 
-    /// Writes the page as a direct write does: it is recalled first.
-    private func again(_ access: MemoryAccess) {
-        directory.end(access)
+    /// Goes on as a direct write does: when the page is recalled.
+    private func recallFirst(_ access: MemoryAccess, stored: Int? = nil) {
+        state.withLock { $0.stored = stored }
+        directory.end(access, isWhole: stored == nil || stored == access.requested)
         begin(.write)
     }
 
@@ -130,7 +141,7 @@ final class CachedWrite: DeferredOperation, Completion {
             }
         }
         if let refusal { return finish(access, refusal, isGranted: true) }
-        if directory.cameBackAcross(access) { return again(access) }
+        if directory.cameBackAcross(access) { return recallFirst(access, stored: count) }
         directory.end(access, isWhole: count == access.requested)
         go(on: count, of: access)
     }
@@ -149,6 +160,7 @@ final class CachedWrite: DeferredOperation, Completion {
     private func go(on count: Int, of access: MemoryAccess) {
         let done = state.withLock { state in
             state.done += count
+            state.stored = nil
             return state.done
         }
         if count == access.requested, done < bytes.count { return begin() }

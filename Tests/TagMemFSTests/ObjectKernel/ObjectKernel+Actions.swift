@@ -128,7 +128,8 @@ extension ObjectKernel {
     func isCached(_ file: File) -> Bool { shape.pageCache && !file.kind.showsTags }
 
     private func beginFill(of count: Int) {
-        guard let file = randomFile({ !shape.pageCache || isCached($0) }), let offset = randomFillOffset(file) else { return }
+        guard let file = randomFile({ !shape.pageCache || isCached($0) }), let offset = randomFillOffset(file)
+        else { return }
         let offsets = (0..<count).map { offset + UInt64($0) * 4096 }
         guard offsets.allSatisfy({ file.pages[$0] == nil }) else { return }
         // The kernel asks for nothing behind the end that it knows.

@@ -49,7 +49,9 @@ extension ObjectKernel {
                 let footprint = footprint(file, offset, 4096)
                 forEachKnown(of: footprint) { address, position, count, place in
                     let count = min(count, (page.tail ?? .max) - position)
-                    guard count > 0, page.pending?.overlaps(position..<position + count) != true else { return }
+                    guard count > 0, page.pending?.overlaps(position..<position + count) != true else {
+                        return
+                    }
                     let part = bytes[position..<position + count]
                     let name = "\(file) 0x\(String(offset, radix: 16)) at \(position)"
                     if part != model(place, count) { failure = "lost in the page cache: \(name)" }

@@ -17,6 +17,8 @@ extension ObjectKernel {
         let value: UInt8
         /// The pages that have its bytes, and which.
         let parts: [(page: UInt64, range: Range<Int>)]
+        /// How many are in memory.
+        var stored = 0
 
         init(
             _ kernel: ObjectKernel, _ file: File, _ offset: UInt64, _ value: UInt8,
@@ -99,6 +101,7 @@ extension ObjectKernel {
             failure = "answered twice: \(request)"
         }
         cachedWrites.removeAll { $0 === request }
+        if count < request.stored { failure = "in memory, and answered with \(count) bytes: \(request)" }
         let expected: [FileError] = [.tagCheckFault, .noSpace, .pastEnd, .hole, .notTaggable]
         if let error, !expected.contains(error), !(isDraining && error == .unmounting) {
             failure = "failed with \(error): \(request)"
@@ -120,7 +123,7 @@ extension ObjectKernel {
         request.file.isLocked = false
         if request.file.kind == .mem, let object = request.file.object {
             object.size = memory(of: object).size
-            checkTails(of: object, besidesRecalled: true)
+            checkTails(of: object)
         }
     }
 
@@ -173,6 +176,7 @@ extension ObjectKernel {
             }
             remember(last[...], at: place)
         }
+        request.stored += allowed
         return allowed
     }
 

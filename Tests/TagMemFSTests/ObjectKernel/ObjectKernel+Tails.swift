@@ -27,16 +27,17 @@ extension ObjectKernel {
         file.pages[offset]?.tail = tail
     }
 
-    /// An object has grown, and whoever wanted that knows: no page shows what was stored behind the old end. A write
-    /// through the page cache may know of it before its page is recalled.
-    func checkTails(of object: Object, besidesRecalled: Bool = false) {
+    /// An object has grown, and whoever wanted that knows: no page shows what was stored behind the old end. After a
+    /// write through the page cache one may until it is recalled.
+    func checkTails(of object: Object) {
+        if isDraining { return }
         for file in object.files {
             for (offset, page) in file.pages {
                 guard page.bytes != nil, let tail = page.tail, offset + UInt64(tail) < object.size else {
                     continue
                 }
                 let lines = directory.look { $0.lines(ofPageAt: offset, of: file.kind, object.id) }
-                if besidesRecalled, lines.allSatisfy({ state(of: $0).isRecalled }) { continue }
+                if shape.pageCache, lines.allSatisfy({ state(of: $0).isRecalled }) { continue }
                 failure = "what was stored behind the end shows: \(file) \(offset) from \(tail)"
             }
         }
