@@ -27,6 +27,8 @@ struct ObjectRecord {
     var isAtomic = false
     /// Kinds of files (`AliasKind.bit`) whose size the kernel was ever told.
     var shownSizes: UInt32 = 0
+    /// Files (`Alias.attributesBit`) whose attributes the kernel may have.
+    var keptAttributes: UInt32 = 0
     /// Files that are open, of each kind.
     var openFiles = [Int32](repeating: 0, count: AliasKind.count)
     /// Files of each kind that are open for writing: only those can have dirty pages.
@@ -81,12 +83,12 @@ struct ObjectTable {
         }
     }
 
-    /// See `MemoryObject.footprint`: in place, as every request asks.
+    /// See `MemoryObject.footprint`: in place, as every request asks, without a copy of the object.
     func footprint(
         of kind: AliasKind?, _ id: ObjectID, at offset: UInt64, count: Int, _ map: LineMap
     ) -> Footprint {
         precondition(records[Int(id.slot)].id == id, "object \(id) is gone")
-        return records[Int(id.slot)].memory.footprint(of: kind, at: offset, count: count, map)
+        return records.span[Int(id.slot)].memory.footprint(of: kind, at: offset, count: count, map)
     }
 
     func contains(_ id: ObjectID) -> Bool { self.id(inSlot: id.slot) == id }

@@ -9,21 +9,25 @@ import TagMemCore
 ///
 /// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 class MemoryFile: OpenFile, @unchecked Sendable {
-    unowned let fileSystem: FileSystem
+    let fileSystem: FileSystem
+    let dram: DRAM
+    let directory: CoherenceDirectory
     let alias: Alias
     let isWritable: Bool
 
     var object: ObjectID { alias.object }
     /// nil for `checked`, which cannot be mapped.
     var kind: AliasKind? { alias.kind }
-    var dram: DRAM { fileSystem.dram }
-    var directory: CoherenceDirectory { fileSystem.directory }
+    /// Whether requests go through, byte by byte, and not through the kernel's page cache.
+    var isDirect: Bool { true }
 
     /// Opens the file; `released` must follow.
     ///
     /// - Throws: `.notFound` if the object is gone.
     init(_ fileSystem: FileSystem, node: NodeID, _ alias: Alias, isWritable: Bool) throws(FileError) {
         self.fileSystem = fileSystem
+        dram = fileSystem.dram
+        directory = fileSystem.directory
         self.alias = alias
         self.isWritable = isWritable
         super.init(node: node)
@@ -129,7 +133,7 @@ class MemoryFile: OpenFile, @unchecked Sendable {
         if unsafe bytes.isEmpty { return reply.written(0) }
         do throws(FileError) {
             try unsafe validate(bytes, isWriteback: false)
-            guard options.isDirect else {
+            guard isDirect else {
                 return unsafe CachedWrite(self, reply, at: offset, bytes).begin()
             }
             var access = try access(.write, at: offset, count: bytes.count, user: reply.user)
@@ -150,8 +154,8 @@ class MemoryFile: OpenFile, @unchecked Sendable {
             let taken = unsafe UnsafeRawBufferPointer(rebasing: bytes[..<access.count])
             do throws(FileError) {
                 let count = try unsafe store(taken, access, thread: reply.thread)
-                directory.end(access)
-                reply.written(count)
+                if directory.end(access) { return reply.written(count) }
+                directory.whenTold(reply) { $0.written(count) }
             } catch {
                 directory.endRefused(access)
                 reply.error(error)
@@ -196,6 +200,6 @@ class MemoryFile: OpenFile, @unchecked Sendable {
 
     /// Answers when the pages that changes of tags took away are back: then the changes have taken effect everywhere.
     func replyAfterRecalls(_ reply: consuming Reply) {
-        directory.afterRecalls(DeferredReply(reply) { $0.done() })
+        directory.afterRecalls(DeferredReply(reply) { [directory] in directory.whenTold($0) { $0.done() } })
     }
 }
