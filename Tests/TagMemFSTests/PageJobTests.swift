@@ -498,49 +498,6 @@ import Testing
         #expect(try fixture.resize(object, pages: 0).error == .unmounting)
     }
 
-    // MARK: Page cache mode
-
-    @Test(
-        "a page that the kernel has from a refused write is taken back, and what was stored to it does not count"
-    )
-    func refusedCachedWrite() throws {
-        let fixture = try ObjectFixture()
-        fixture.directory.look { $0.usesPageCache = true }
-        let object = try fixture.make(.tagged, pages: 1)
-        let write = fixture.begin(.cachedWrite, Self.view1, of: object, at: 0, count: 4096)
-        fixture.directory.endRefused(try #require(write.access))
-        try fixture.goOn()
-        #expect(try fixture.line(of: object, page: 0).isRecalled)
-        try fixture.writeBack(0x55, Self.view1, of: object, at: 0)
-        #expect(try fixture.isAll(0, object, page: 0))
-        #expect(try fixture.recallAll() == 1)
-        // A page that was given counts again.
-        try fixture.setTags(1, object, page: 0)
-        try fixture.fill(Self.view1, of: object, at: 0)
-        try fixture.writeBack(0x55, Self.view1, of: object, at: 0)
-        #expect(try fixture.isAll(0x55, object, page: 0))
-    }
-
-    @Test(
-        "a write knows that its page came back across it", arguments: [AliasKind.mem, view0], [false, true])
-    func cameBackAcross(_ kind: AliasKind, _ isBefore: Bool) throws {
-        let fixture = try ObjectFixture()
-        fixture.directory.look { $0.usesPageCache = true }
-        let object = try fixture.make(.tagged, pages: 2)
-        try fixture.fill(kind, of: object, at: 4096)
-        if isBefore { try fixture.writeBack(1, kind, of: object, at: 0) }
-        let write = fixture.begin(.cachedWrite, kind, of: object, at: 0, count: 4096)
-        if !isBefore { try fixture.writeBack(1, kind, of: object, at: 0) }
-        try fixture.writeBack(1, kind, of: object, at: 4096)
-        let access = try #require(write.access)
-        #expect(fixture.directory.cameBackAcross(access))
-        #expect(!fixture.directory.cameBackAcross(access))
-        try fixture.end(write)
-        let next = fixture.begin(.cachedWrite, kind, of: object, at: 4096, count: 4096)
-        #expect(!fixture.directory.cameBackAcross(try #require(next.access)))
-        try fixture.end(next)
-    }
-
     // MARK: Lines
 
     @Test("as many copies of a line at a time as can be counted", arguments: [AliasKind.mem, view0])

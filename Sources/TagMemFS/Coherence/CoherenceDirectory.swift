@@ -86,13 +86,13 @@ final class CoherenceDirectory: Sendable {
         if let (grant, access) = look({ $0.wait(ticket, operation) }) { operation.run(grant, access) }
     }
 
-    /// Ends a granted access: its lines are free for others. Of a write, part may have been refused.
-    func end(_ access: MemoryAccess, isWhole: Bool = true) {
+    /// Ends a granted access: its lines are free for others.
+    func end(_ access: MemoryAccess) {
         update { state in
             state.unmark(access)
             state.noteContent(of: access)
             state.recallViews(after: access)
-            state.noteEnd(of: access, isRefused: !isWhole)
+            state.noteEnd(of: access, isRefused: false)
         }
     }
 
@@ -110,14 +110,10 @@ final class CoherenceDirectory: Sendable {
             var access = MemoryAccess(.writeback, alias, at: offset, count: count)
             state.resolve(&access)
             access.mode = state.objects[alias.object].memory.mode
-            state.pageComesBack(&access)
             state.mark(access)
             return access
         }
     }
-
-    /// Whether the page of a cached write came back across it: see `CachedFiles`.
-    func cameBackAcross(_ access: MemoryAccess) -> Bool { look { $0.cameBackAcross(access) } }
 
     /// Whether a write that was refused is done all the same: its page came back with its bytes, see `CachedFiles`.
     func hasComeBack(_ access: MemoryAccess, _ bytes: UnsafeRawBufferPointer) -> Bool {

@@ -12,56 +12,19 @@ extension MemoryState {
             }
         case .cachedWrite, .write:
             objects[access.alias.object].cached.writeEnded(kind)
-            if isRefused, !access.wasHeld { takeBack(access, kind) }
+            if isRefused, !access.wasHeld { letGo(of: access) }
         default: break
         }
     }
 
-    /// What the kernel has from a write that was refused, it was not given: others are not to see it for long, and what
-    /// they store to it does not count.
-    private mutating func takeBack(_ access: MemoryAccess, _ kind: AliasKind) {
+    /// The kernel has no page that is worth anything from a write that was refused.
+    private mutating func letGo(of access: MemoryAccess) {
         for index in access.claims.indices where access.claims[index].intent == .cachedWrite {
-            for line in access.claims[index].lines where lines[line].holder == access.alias.holder {
-                recall(line)
-                objects[access.alias.object].cached.pageWasRefused(Page.start(access.offset), of: kind)
+            for line in access.claims[index].lines
+            where lines[line].holder == access.alias.holder && !lines[line].isRecalled {
+                set(line, lines[line].released)
             }
         }
-    }
-
-    /// A page comes back. One that its alias does not hold, the kernel has from a write that it has not asked for yet, or
-    /// that is under way: the write is to know of it, and what a program stored to such a page of a view is lost where a
-    /// write is refused.
-    mutating func pageComesBack(_ access: inout MemoryAccess) {
-        guard usesPageCache, let kind = access.alias.kind else { return }
-        let object = access.alias.object
-        var wasRefused = false
-        forEachPage(of: access) { state, offset in
-            if state.objects[object].cached.isRefused(offset, of: kind) { wasRefused = true }
-        }
-        let isHeld = access.claims.indices.allSatisfy { index in
-            access.claims[index].lines.allSatisfy {
-                lines[$0].holder == access.alias.holder && !lines[$0].hasWriter
-            }
-        }
-        if isHeld, !wasRefused { return }
-        forEachPage(of: access) { state, offset in
-            state.objects[object].cached.pageCrossed(offset, of: kind)
-        }
-        guard case .view(let tag) = kind else { return }
-        let isTagged = objects[object].memory.kind != .untagged && !objects[object].isUntagging
-        if isTagged, !access.mode.refusesMismatchingPages || firstMismatch(of: tag, access) == nil { return }
-        access.footprint = Footprint()
-        access.claims = ShortList()
-        access.count = 0
-    }
-
-    /// Whether the page of a cached write came back while it was under way, or before that from a view that did not have
-    /// it.
-    mutating func cameBackAcross(_ access: MemoryAccess) -> Bool {
-        guard usesPageCache, access.purpose == .cachedWrite, let kind = access.alias.kind else {
-            return false
-        }
-        return objects[access.alias.object].cached.takeCrossed(Page.start(access.offset), of: kind)
     }
 
     private mutating func forEachPage(

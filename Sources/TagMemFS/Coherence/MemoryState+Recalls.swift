@@ -54,7 +54,6 @@ extension MemoryState {
         if wasRefilled { return false }
         for line in held where lines[line].isRecalled { release(line, job.kind, job.object) }
         if job.kind == .mem { objects[job.object].staleTails[offset] = nil }
-        if usesPageCache { objects[job.object].cached.pageIsGone(offset, of: job.kind) }
         return true
     }
 

@@ -1,35 +1,18 @@
 import TagMemCore
 
-/// A file that is written through the kernel's page cache.
-protocol CachedWriteFile: AnyObject, Sendable {
-    var directory: CoherenceDirectory { get }
-    var node: NodeID { get }
-
-    func access(
-        _ purpose: MemoryAccess.Purpose, at offset: UInt64, count: Int, user: UInt32
-    ) throws(FileError) -> MemoryAccess
-
-    /// Copies bytes to the memory of a granted access. Returns how many were taken.
-    func store(
-        _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess, thread: Int32
-    ) throws(FileError) -> Int
-}
-
 /// A write that comes through the kernel's page cache (page cache mode), page by page: it covers one, or parts of two.
 ///
-/// Where the kernel has a page already, or gets the whole of it, it copies the bytes into it, unlocks it, and then asks. By
-/// then the page may have been recalled, which dropped it with them, and filled anew without them. So the kernel is asked
-/// for what it has: where that is the same, or nothing, the bytes go to memory; where it is different, the page is recalled
-/// first, as for a direct write. Where the page came back across the write, which may have overwritten what it brought, it is
-/// recalled before the answer. A page that the kernel keeps locked for the write is never different, and never comes back.
+/// Where the kernel has a page already, it copies the bytes into it, unlocks it, and then asks. By then the page may
+/// have been recalled, which dropped it with them, and filled anew without them. So the kernel is asked for what it has:
+/// where that is the same, or nothing, the bytes go to memory; where it is different, the page is recalled first, as for
+/// a direct write. A page that the kernel keeps locked for the write is never different.
 final class CachedWrite: DeferredOperation, Completion {
-    private let file: any CachedWriteFile
+    private let file: MemoryFile
+    private let reply: ReplySlot
     private let offset: UInt64
     private let bytes: [UInt8]
     private let user: UInt32
     private let thread: Int32
-    /// Gets the bytes that were written, or why none was. Called once.
-    private let answer: @Sendable (Int, FileError?) -> Void
     private let state: Guarded<State>
 
     private struct State {
@@ -37,8 +20,6 @@ final class CachedWrite: DeferredOperation, Completion {
         var done = 0
         /// The access to the page that is written now, if it is granted.
         var access: MemoryAccess?
-        /// Bytes of it that are in memory already, while it is recalled all the same.
-        var stored: Int?
         /// What the kernel has of that page.
         var page: [UInt8]?
     }
@@ -46,16 +27,15 @@ final class CachedWrite: DeferredOperation, Completion {
     private var directory: CoherenceDirectory { file.directory }
 
     init(
-        _ file: any CachedWriteFile, at offset: UInt64, _ bytes: [UInt8], user: UInt32, thread: Int32,
-        answer: @escaping @Sendable (Int, FileError?) -> Void
+        _ file: MemoryFile, _ reply: consuming Reply, at offset: UInt64, _ bytes: UnsafeRawBufferPointer
     ) {
         self.file = file
         self.offset = offset
-        self.bytes = bytes
-        self.user = user
-        self.thread = thread
-        self.answer = answer
+        self.bytes = unsafe Array(bytes)
+        user = reply.user
+        thread = reply.thread
         state = Guarded(State())
+        self.reply = ReplySlot(reply)
     }
 
     /// Begins with the next page.
@@ -83,17 +63,9 @@ final class CachedWrite: DeferredOperation, Completion {
     func run(_ grant: Grant, _ access: MemoryAccess) {
         switch grant {
         case .granted:
-            let stored = state.withLock { state in
-                state.access = access
-                return state.stored
-            }
-            if let stored {
-                directory.end(access)
-                return go(on: stored, of: access)
-            }
+            state.withLock { $0.access = access }
             if access.wasHeld { askKernel(access) } else { store(access) }
         case .failed(let error):
-            if let stored = state.withLock({ $0.stored }) { return go(on: stored, of: access) }
             finish(access, error)
         case .mismatch, .endOfFile:
             preconditionFailure("writes are checked while they copy, and end nowhere")
@@ -115,17 +87,11 @@ final class CachedWrite: DeferredOperation, Completion {
         let own = bytes[part(of: access, count: access.count)]
         let first = Int(access.offset % Page.size)
         if let page, page.count >= first + own.count, page[first..<first + own.count] != own {
-            recallFirst(access)
+            directory.end(access)
+            begin(.write)
         } else {
             store(access)
         }
-    }
-
-    /// Goes on as a direct write does: when the page is recalled.
-    private func recallFirst(_ access: MemoryAccess, stored: Int? = nil) {
-        state.withLock { $0.stored = stored }
-        directory.end(access, isWhole: stored == nil || stored == access.requested)
-        begin(.write)
     }
 
     private func store(_ access: MemoryAccess) {
@@ -141,8 +107,7 @@ final class CachedWrite: DeferredOperation, Completion {
             }
         }
         if let refusal { return finish(access, refusal, isGranted: true) }
-        if directory.cameBackAcross(access) { return recallFirst(access, stored: count) }
-        directory.end(access, isWhole: count == access.requested)
+        directory.end(access)
         go(on: count, of: access)
     }
 
@@ -160,15 +125,15 @@ final class CachedWrite: DeferredOperation, Completion {
     private func go(on count: Int, of access: MemoryAccess) {
         let done = state.withLock { state in
             state.done += count
-            state.stored = nil
             return state.done
         }
         if count == access.requested, done < bytes.count { return begin() }
-        answer(done, nil)
+        if let reply = reply.take() { reply.written(done) }
     }
 
     private func fail(_ error: FileError) {
+        guard let reply = reply.take() else { return }
         let done = state.withLock { $0.done }
-        answer(done, done > 0 ? nil : error)
+        if done > 0 { reply.written(done) } else { reply.error(error) }
     }
 }

@@ -63,8 +63,7 @@ extension ObjectKernel {
     func resize() {
         guard
             let object = randomObject({ object in
-                !object.mem.isLocked && !hasCachedWrites(object)
-                    && !object.mem.pages.values.contains { $0.isWriting }
+                !object.mem.isLocked && !object.mem.pages.values.contains { $0.isWriting }
             })
         else { return }
         let size = randomSize()
@@ -152,9 +151,7 @@ extension ObjectKernel {
 
     /// FALLOC_FL_PUNCH_HOLE, after which the kernel drops its pages of the range.
     func punch() {
-        guard let object = randomObject({ !$0.mem.isLocked && $0.size > 0 && !hasCachedWrites($0) }) else {
-            return
-        }
+        guard let object = randomObject({ !$0.mem.isLocked && $0.size > 0 }) else { return }
         let start = UInt64.random(in: 0..<object.size, using: &generator)
         let lower = generator.oneIn(2) ? start / pageSize * pageSize : start
         let upper = lower + UInt64.random(in: 1...3 * pageSize, using: &generator)
@@ -199,7 +196,7 @@ extension ObjectKernel {
     }
 
     func convert() {
-        guard let object = randomObject({ !$0.isConverting && !hasCachedWrites(nil) }) else { return }
+        guard let object = randomObject({ !$0.isConverting }) else { return }
         let use: PageUse = memory(of: object).kind == .tagged ? .untagged : .tagged
         object.isConverting = true
         clearTags(object, 0..<UInt64(object.data.count))

@@ -52,7 +52,7 @@ extension ObjectKernel {
             file.pages[offset] = nil
         case .retrieve(let node, let offset, let body):
             // Takes no lock.
-            body(file(node)?.pages[offset].flatMap { $0.bytes ?? $0.partial })
+            body(file(node)?.pages[offset]?.bytes)
         case .done(let end, let error):
             directory.tell(end, error)
         case .call:

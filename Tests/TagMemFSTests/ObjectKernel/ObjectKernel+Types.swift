@@ -23,14 +23,6 @@ extension ObjectKernel {
         var isWriting = false
         /// When it was filled.
         var filled = 0
-        /// When a program stored to it last.
-        var stored = 0
-        /// What a locked page that is out of date has, of a write to a part of it.
-        var partial: [UInt8]?
-        /// What a write left in it that is not answered yet.
-        var pending: Range<Int>?
-        /// Whether it has bytes of a write that was refused: a program stored to it before the answer.
-        var isRefused = false
         /// From where on it has what was stored behind the object's end.
         var tail: Int?
     }

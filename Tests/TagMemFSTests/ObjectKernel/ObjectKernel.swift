@@ -24,8 +24,6 @@ final class ObjectKernel: @unchecked Sendable {
         var reserve = false
         /// Objects of a few pages that end anywhere, and mostly what has to do with that.
         var ends = false
-        /// Whether files go through the page cache.
-        var pageCache = false
     }
 
     let shape: Shape
@@ -55,10 +53,6 @@ final class ObjectKernel: @unchecked Sendable {
     /// Accesses that are granted and not copied yet.
     var granted: [Request] = []
     var writebacks: [Writeback] = []
-    /// Cached writes that a thread has taken and not looked at yet.
-    var taken: [CachedRequest] = []
-    /// All cached writes that are not answered.
-    var cachedWrites: [CachedRequest] = []
     /// Requests and changes that were begun and not ended.
     var outstanding: [ObjectIdentifier: String] = [:]
     /// Changes that were answered, for the kernel to go on with. True when it could.
@@ -97,7 +91,6 @@ final class ObjectKernel: @unchecked Sendable {
         }
         maximumRequests = Int.random(in: 2...12, using: &generator)
         self.generator = generator
-        directory.look { $0.usesPageCache = shape.pageCache }
         for file in physicalFiles { _ = directory.opened(file.alias, isWritable: true) }
         if shape.reserve {
             directory.update { state in
@@ -156,7 +149,7 @@ final class ObjectKernel: @unchecked Sendable {
             left -= 1
             guard left > 0 else { throw fail("not at rest after many steps: \(outstanding.values)") }
             guard progress() else {
-                throw fail("deadlock: nothing can go on, and these wait: \(whatWaits)")
+                throw fail("deadlock: nothing can go on, and these wait: \(outstanding.values)")
             }
             try check()
         }
@@ -183,19 +176,8 @@ final class ObjectKernel: @unchecked Sendable {
     }
 
     private var isAtRest: Bool {
-        outstanding.isEmpty && granted.isEmpty && writebacks.isEmpty && answered.isEmpty && taken.isEmpty
+        outstanding.isEmpty && granted.isEmpty && writebacks.isEmpty && answered.isEmpty
             && queue.isEmpty && plannedFills.isEmpty && areThreadsIdle && lanes.allSatisfy { isIdle($0) }
-    }
-
-    private var whatWaits: String {
-        let pages = files.flatMap { file in
-            file.pages.filter { $0.value.isLocked || $0.value.isWriting }.map { "\(file) \($0.key)" }
-        }
-        return """
-            \(outstanding.values), granted \(granted), \(writebacks.count) write-backs, \(answered.count) changes, \
-            \(queue.count) requests, \(taken), \(plannedFills.map { "\($0.file) \($0.offset)" }), \
-            recalls \(lanes.map { "\($0.state)" }), \(busyServers) of \(servers) busy, locked \(pages)
-            """
     }
 
     /// Lets one of those that can go on do so. False if none can.
@@ -210,11 +192,6 @@ final class ObjectKernel: @unchecked Sendable {
         for writeback in writebacks {
             choices.append {
                 self.finish(writeback); return true
-            }
-        }
-        for index in taken.indices {
-            choices.append {
-                self.begin(self.taken.remove(at: index)); return true
             }
         }
         for change in answered.indices { choices.append { self.finishChange(change) } }
