@@ -192,7 +192,7 @@ extension MemoryState {
             .filter { $0.lines.contains(line) }.map(\.intent)
         let isBlocked = intents.contains {
             !hasPlace && $0.isReservable && lines[line].isWanted
-                || isInTheWay(line, $0, waiter.access, hasPlace: true, waiter.isRefill)
+                || isInTheWay(line, $0, waiter.access.alias.holder, hasPlace: true, waiter.isRefill)
         }
         return isBlocked || lines[line].isRecalled
             ? nil : "nothing is in the way of who waits at line \(line)"
