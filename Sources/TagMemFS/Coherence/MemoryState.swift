@@ -49,7 +49,8 @@ struct MemoryState: ~Copyable {
         if state.isAwaited { touched.append(line) }
     }
 
-    /// Pages of the object at these addresses moved, came or went: what waits for them is to be resolved again.
+    /// Pages of the object at these addresses moved, came, went or were handed out: what waits for them is to be resolved
+    /// again.
     mutating func noteChange(of object: ObjectID, _ addresses: Range<UInt64>) {
         guard !objects[object].waiting.isEmpty else { return }
         changed.append((object, addresses))

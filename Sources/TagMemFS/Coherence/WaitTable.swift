@@ -32,7 +32,7 @@ final class Waiter {
     var line = 0
     /// Whether it also has its place on the line that comes next.
     var hasNext = false
-    /// Whether the kernel holds the lock of its page, which its alias has already: it takes no places, and goes ahead.
+    /// Whether its alias has its page already, whose lock the kernel may hold: it takes no places, and goes ahead.
     var isRefill = false
     /// Set when it is decided before its operation is known.
     var grant: Grant?
