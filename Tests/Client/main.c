@@ -41,6 +41,7 @@ static const struct command commands[] = {
     {"rivals", "MOUNTPOINT ROUNDS", rivals_main, 60, true},
     {"tagstores", "MOUNTPOINT SECONDS", tagstores_main, 20, true, 1},
     {"always", "MOUNTPOINT SECONDS", always_main, 20, true, 1},
+    {"together", "MOUNTPOINT BASE ROUNDS", together_main, 60, true},
     {"stress",
      "DIR BASE PAGES SECONDS SEED [--processes P] [--threads T] [--kill] [--mode none|sync|async|asymm] "
      "[--tag-memory OFFSET|none] [--plain] [--lose N]",
@@ -94,6 +95,8 @@ static int supervise(int count, char **arguments) {
 }
 
 int main(int count, char **arguments) {
+    // What was said before a failure is not lost.
+    setvbuf(stdout, NULL, _IOLBF, 0);
     for (size_t i = 0; count >= 2 && i < sizeof commands / sizeof *commands; i++)
         if (strcmp(arguments[1], commands[i].name) == 0)
             running = &commands[i];

@@ -103,6 +103,15 @@ struct MappingTests {
         }
     }
 
+    /// They read ahead for one another: what is left to one of them may be a single page that it does not touch.
+    @Test("Each refused access of processes that touch a page together is one line")
+    func oneLineEachTogether() throws {
+        try withDevice(size: "64M") { device in
+            let outcome = try client(["together", device.mountpoint, "\(device.map.base)", "200"])
+            #expect(outcome.succeeded && outcome.output.contains("ok together"), "\(outcome)")
+        }
+    }
+
     @Test("A page of mixed tags is refused, and its neighbours are not") func mixedTags() throws {
         try withDevice { device in
             let page = device.map.base + 0x8000

@@ -59,6 +59,24 @@ import Testing
         #expect(newFaults(3, offset: 0) == 1)
     }
 
+    @Test("a page that is read once was read ahead, and is no fault") func singlePageAhead() {
+        #expect(newFaults(1, offset: 8192) == 0)
+        #expect(newFaults(3) == 1)
+        #expect(newFaults(1, offset: 8192) == 0)
+        batch()
+        #expect(newFaults(2) == 1)
+        // Touched at last.
+        #expect(newFaults(3, offset: 8192) == 1)
+    }
+
+    @Test("what a system call is refused is counted at its first read, known or not", arguments: [true, nil])
+    func singleRead(isInSystemCall: Bool?) {
+        for offset in stride(from: 0, to: 10 * 4096 as UInt64, by: 4096) {
+            #expect(verdict(offset: offset, isInSystemCall: isInSystemCall).isNew)
+            #expect(!verdict(offset: offset, isInSystemCall: isInSystemCall).isNew)
+        }
+    }
+
     @Test("a batch of readahead elsewhere does not come between the reads of a page") func batchAhead() {
         batch()
         var count = newFaults(1)
@@ -84,7 +102,7 @@ import Testing
         #expect(newFaults(3) == 1)
         refused.forget(thread: 1)
         refused.forget(thread: 1)
-        #expect(newFaults(1) == 1)
+        #expect(newFaults(2) == 1)
     }
 
     @Test("another page and another file are other faults")
@@ -104,8 +122,8 @@ import Testing
         }
         #expect(counts.values.allSatisfy { $0 == 1 })
         refused.forget(thread: 7)
-        #expect(newFaults(1, thread: 7) == 1)
-        #expect(newFaults(1, thread: 200) == 1)
+        #expect(newFaults(2, thread: 7) == 1)
+        #expect(newFaults(2, thread: 200) == 1)
     }
 
     @Test("a system call that begins again and again is one fault, and is slowed down")
@@ -156,12 +174,26 @@ import Testing
         #expect(Refusal.delay(ofRepeat: .max) == Refusal.longestDelay)
     }
 
-    @Test("what comes later than retries do is another fault") func later() {
+    @Test("what comes later than retries do is another fault; a second read counts it, however late")
+    func later() {
         let window = Refusal.retryWindow
-        let (first, verdict) = Refusal.page(node, 0, at: 0, after: nil) { true }
-        #expect(verdict.isNew)
-        #expect(!Refusal.page(node, 0, at: window - 1, after: first) { true }.1.isNew)
-        #expect(Refusal.page(node, 0, at: window, after: first) { true }.1.isNew)
+        var (last, time, faults) = (Refusal?.none, 0, 0)
+        func read(after wait: Int, isInSystemCall: Bool = false) -> Bool {
+            time += wait
+            let (next, verdict) = Refusal.page(node, 0, at: time, after: last) { isInSystemCall }
+            last = next
+            return verdict.isNew
+        }
+        #expect(!read(after: 0))
+        #expect(read(after: 10 * window))
+        #expect(!read(after: window - 1))
+        // Each access is three reads, all of them late.
+        for _ in 0..<3 * 20 where read(after: window) { faults += 1 }
+        #expect(faults >= 20)
+        last = nil
+        #expect(read(after: window, isInSystemCall: true))
+        #expect(!read(after: window - 1, isInSystemCall: true))
+        #expect(read(after: window, isInSystemCall: true))
     }
 
     @Test("the host tells a thread that waits in a system call") func systemCallOfThread() throws {

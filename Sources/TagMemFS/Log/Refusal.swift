@@ -11,6 +11,10 @@ import TagMemCore
 /// - it has the folio, because the page was refused before: three reads (the first under the lock of the mapping, the
 ///   second and the third under that of the address space).
 ///
+/// So a fault is counted at its second read. A page that is read once was read ahead, alone because those around it are there
+/// already or are read by others, and nobody has touched it. A system call may read a page once (ptrace, /proc/PID/mem): what
+/// one is refused is counted at its first read.
+///
 /// A program that touches the page again, after a SIGBUS that it took, makes another fault. But the system calls that touch
 /// all pages of a mapping (mlock, mlockall, mmap with MAP_POPULATE: mm/gup.c, `__mm_populate`) begin again when a page is
 /// refused, for as long as it is: that is one fault. There is no answer that ends it, so it is slowed down.
@@ -24,13 +28,15 @@ struct Refusal: Equatable {
     let page: UInt64?
     /// Reads that still belong to the fault.
     let retries: Int
+    /// Whether the fault has been counted.
+    let isCounted: Bool
     /// How often in a row the kernel began again with the page.
     let repeats: Int
     /// In nanoseconds.
     let time: Int
 
     struct Verdict: Equatable {
-        /// Whether this is a fault, and no part of one that was counted.
+        /// Whether a fault is to be counted now.
         let isNew: Bool
         /// When to answer, in nanoseconds from now; 0: at once.
         let delay: Int
@@ -59,40 +65,67 @@ struct Refusal: Equatable {
                 // the page's folio between two retries, to another thread that was refused it, and begins with a batch.
                 return Refusal(
                     node: node, offsets: last.offsets, isBatch: false, page: page,
-                    retries: offsets.contains(page) ? 2 : last.retries, repeats: last.repeats, time: time)
+                    retries: offsets.contains(page) ? 2 : last.retries, isCounted: last.isCounted,
+                    repeats: last.repeats, time: time)
             }
             // In the midst of a repetition it says nothing new.
             goesOn = offsets.contains(page)
         }
         return Refusal(
             node: node, offsets: offsets, isBatch: true, page: goesOn ? last?.page : nil, retries: 0,
-            repeats: goesOn ? last?.repeats ?? 0 : 0, time: time)
+            isCounted: true, repeats: goesOn ? last?.repeats ?? 0 : 0, time: time)
     }
 
-    /// A read of a page was refused. Whether the thread is in a system call is asked only if that makes a difference.
+    /// A read of a page was refused.
     static func page(
         _ node: NodeID, _ offset: UInt64, at time: Int, after last: Refusal?, isInSystemCall: () -> Bool?
     ) -> (Refusal, Verdict) {
-        var (isNew, retries, repeats) = (true, 2, 0)
-        if let last, last.node == node, last.offsets.contains(offset), time - last.time < retryWindow {
-            if !last.isBatch, last.retries > 0 {
-                (isNew, retries, repeats) = (false, last.retries - 1, last.repeats)
-            } else {
-                retries = last.isBatch ? 1 : 2
-                if last.page == offset {
-                    switch isInSystemCall() {
-                    case true?: (isNew, repeats) = (false, last.repeats + 1)
-                    case false?: break
-                    // Not known: a handler of SIGBUS that tries again and again looks the same.
-                    case nil: (isNew, repeats) = (last.repeats < promptRepeats, last.repeats + 1)
-                    }
-                }
-            }
+        let last = last.flatMap { $0.node == node && $0.offsets.contains(offset) ? $0 : nil }
+        // However late a second read comes, the fault is not counted yet.
+        if let last, !last.isBatch, last.retries > 0, !last.isCounted || time - last.time < retryWindow {
+            return verdict(
+                Refusal(
+                    node: node, page: offset, retries: last.retries - 1, isCounted: true,
+                    repeats: last.repeats, time: time), isNew: !last.isCounted)
         }
-        let refusal = Refusal(
-            node: node, offsets: offset..<(offset + Page.size), isBatch: false, page: offset,
-            retries: retries,
-            repeats: repeats, time: time)
-        return (refusal, Verdict(isNew: isNew, delay: delay(ofRepeat: repeats)))
+        let recent = last.flatMap { time - $0.time < retryWindow ? $0 : nil }
+        let isAgain = recent?.page == offset
+        var (isNew, isCounted, repeats) = (true, true, 0)
+        switch isInSystemCall() {
+        case false?: (isNew, isCounted) = (false, false)
+        case true?: if isAgain { (isNew, repeats) = (false, (recent?.repeats ?? 0) + 1) }
+        // Not known: a handler of SIGBUS that tries again and again looks the same.
+        case nil:
+            if isAgain, let recent { (isNew, repeats) = (recent.repeats < promptRepeats, recent.repeats + 1) }
+        }
+        return verdict(
+            Refusal(
+                node: node, page: offset, retries: recent?.isBatch == true ? 1 : 2, isCounted: isCounted,
+                repeats: repeats, time: time), isNew: isNew)
+    }
+
+    private static func verdict(_ refusal: Refusal, isNew: Bool) -> (Refusal, Verdict) {
+        (refusal, Verdict(isNew: isNew, delay: delay(ofRepeat: refusal.repeats)))
+    }
+
+    private init(
+        node: NodeID, offsets: Range<UInt64>, isBatch: Bool, page: UInt64?, retries: Int, isCounted: Bool,
+        repeats: Int, time: Int
+    ) {
+        self.node = node
+        self.offsets = offsets
+        self.isBatch = isBatch
+        self.page = page
+        self.retries = retries
+        self.isCounted = isCounted
+        self.repeats = repeats
+        self.time = time
+    }
+
+    /// Of a read of one page.
+    private init(node: NodeID, page: UInt64, retries: Int, isCounted: Bool, repeats: Int, time: Int) {
+        self.init(
+            node: node, offsets: page..<(page + Page.size), isBatch: false, page: page, retries: retries,
+            isCounted: isCounted, repeats: repeats, time: time)
     }
 }

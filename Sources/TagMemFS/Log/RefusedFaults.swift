@@ -16,10 +16,10 @@ final class RefusedFaults: Sendable {
     /// Whether there are none, so that pages that are handed out cost no lock.
     private let isEmpty = Atomic(true)
 
-    /// A read of a page was refused: whether this is a fault, and when to answer.
+    /// A read of a page was refused: whether a fault is to be counted now, and when to answer.
     ///
     /// - Parameter isInSystemCall: Whether the thread touched the page in a system call; nil if that is not known. Asked
-    ///   if the same page is refused again at once, without a lock held.
+    ///   at the first read for a fault, without a lock held.
     func pageWasRefused(
         thread: Int32, node: NodeID, offset: UInt64,
         isInSystemCall: (Int32) -> Bool? = TagMemFS.isInSystemCall
