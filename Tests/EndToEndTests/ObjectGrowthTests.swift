@@ -47,6 +47,62 @@ struct ObjectGrowthTests {
         }
     }
 
+    @Test(
+        "Behind an end that has moved there is nothing, whatever size the kernel knows",
+        arguments: [[], ["page_cache"]])
+    func behindTheNewEnd(mountOptions: [String]) throws {
+        try withDevice(mountOptions: mountOptions) { device in
+            let mem = try device.make("tagged/a", pages: 0)
+            let files = [("views/0", 1), ("tags", 32), ("tags.hex", 16)].map {
+                (name: $0.0, bytes: $0.1, path: device.path("tagged/a/\($0.0)"))
+            }
+            let script = try Script()
+            let isMapped = mountOptions.isEmpty ? files.indices : files.indices.prefix(1)
+            let open = try files.map { try File($0.path, O_RDWR) }
+            for slot in isMapped { try script.map(slot, files[slot].path, at: 0, length: 64 * 4096) }
+            // Into the midst of a page of each file, to a page's end, to a byte behind it, and within the same page.
+            for size in [100, 2000, 4096, 4097, 70_000, 16 * 4096, 16 * 4096 + 1, 32 * 4096, 40 * 4096] {
+                for (slot, file) in files.enumerated() {
+                    let end = file.name == "tags.hex" ? (size + 31) / 32 * 2 : (size - 1) / file.bytes + 1
+                    let next = (end + 4095) / 4096 * 4096
+                    // Whoever asks for the size ends it: each use is the first one after a growth.
+                    func grow() throws {
+                        try mem.truncate(size - 1)
+                        _ = try open[slot].seek(0, .end)
+                        try mem.truncate(size)
+                    }
+                    if isMapped.contains(slot) {
+                        try grow()
+                        let fault = "SIGBUS BUS_ADRERR 0x\(String(next, radix: 16))"
+                        #expect(try script("load \(slot) \(next)") == fault, "\(file.name) \(size)")
+                        try grow()
+                        #expect(try script("store \(slot) \(next) 1 1") == fault, "\(file.name) \(size)")
+                    }
+                    for offset in [end, next] {
+                        try grow()
+                        #expect(
+                            try open[slot].read(at: UInt64(offset), count: 5000).isEmpty,
+                            "\(file.name) \(size)")
+                        try grow()
+                        #expect(throws: Errno(ENXIO), "\(file.name) \(size)") {
+                            try open[slot].write("0", at: UInt64(offset))
+                        }
+                    }
+                    try grow()
+                    let last = try open[slot].read(at: UInt64(end - 1), count: 5000)
+                    #expect(last == [file.name == "tags.hex" ? 0x30 : 0], "\(file.name) \(size)")
+                    try grow()
+                    #expect(try open[slot].seek(0, .end) == UInt64(end), "\(file.name) \(size)")
+                    try grow()
+                    #expect(try open[slot].seek(0, .hole) == UInt64(end), "\(file.name) \(size)")
+                    try grow()
+                    #expect(try open[slot].size == end, "\(file.name) \(size)")
+                }
+            }
+            #expect(try device.faults().isEmpty)
+        }
+    }
+
     @Test("Pages behind the end are not seen, and not kept for when it grows") func behindTheEnd() throws {
         try withDevice { device in
             let file = try device.make("tagged/a", pages: 32, seed: 1)

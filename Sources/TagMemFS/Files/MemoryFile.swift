@@ -188,10 +188,13 @@ class MemoryFile: OpenFile, @unchecked Sendable {
 
     override func seek(_ reply: consuming Reply, from offset: UInt64, toData: Bool) {
         let scale = alias.scale
-        guard offset < size, let next = next(memory: toData, from: offset * scale) else {
+        // The tags of 32 bytes begun are there as a whole, also where an object ends in their midst.
+        let unit = alias.showsTags ? TagGranule.bytesPerTagByte : 1
+        guard offset < size, let next = next(memory: toData, from: offset * scale / unit * unit) else {
             return reply.error(.pastEnd)
         }
-        reply.offset(min(max(offset, next / scale), size))
+        let found = (toData ? next / unit : (next + unit - 1) / unit) * unit / scale
+        reply.offset(min(max(offset, found), size))
     }
 
     /// Answers when the pages that changes of tags took away are back: then the changes have taken effect everywhere.

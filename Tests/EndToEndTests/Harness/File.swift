@@ -74,6 +74,7 @@ final class File: @unchecked Sendable {
 
     enum Whence: Int32 {
         case set = 0
+        case end = 2
         case data = 3
         case hole = 4
     }
