@@ -157,6 +157,21 @@ struct ObjectSizeTests {
         }
     }
 
+    @Test("An object of one page costs little memory, wherever the page is") func farOut() throws {
+        try withDevice(size: "16G") { device in
+            let script = try Script()
+            let before = try device.residentMemory()
+            for index in 0..<150 {
+                try device.make("tagged/a\(index)")
+                let path = device.path("tagged/a\(index)/mem")
+                try #require(try script.allocate(path, 1, at: 8 << 30 + index << 20, count: 4096) == "ok")
+            }
+            #expect(try device.amount("Tagged") == 150)
+            let cost = try device.residentMemory() - before
+            #expect(cost < 50 << 10, "\(cost) KiB")
+        }
+    }
+
     @Test("Tags of a hole are 0, and a view of another tag refuses it") func tagsOfHoles() throws {
         try withDevice { device in
             try device.make("tagged/a", pages: 4, seed: 5)
