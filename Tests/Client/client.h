@@ -130,6 +130,7 @@ int rivals_main(int count, char **arguments);
 int tagstores_main(int count, char **arguments);
 int always_main(int count, char **arguments);
 int together_main(int count, char **arguments);
+int refused_main(int count, char **arguments);
 int stress_main(int count, char **arguments);
 int objects_main(int count, char **arguments);
 

@@ -42,6 +42,7 @@ static const struct command commands[] = {
     {"tagstores", "MOUNTPOINT SECONDS", tagstores_main, 20, true, 1},
     {"always", "MOUNTPOINT SECONDS", always_main, 20, true, 1},
     {"together", "MOUNTPOINT BASE ROUNDS", together_main, 60, true},
+    {"refused", "MOUNTPOINT", refused_main, 60, true},
     {"stress",
      "DIR BASE PAGES SECONDS SEED [--processes P] [--threads T] [--kill] [--mode none|sync|async|asymm] "
      "[--tag-memory OFFSET|none] [--plain] [--lose N]",

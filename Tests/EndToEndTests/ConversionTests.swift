@@ -163,4 +163,14 @@ struct ConversionTests {
             }
         }
     }
+
+    @Test(
+        "A write through a view that is refused has changed nothing",
+        arguments: [[], ["page_cache"]])
+    func refusedWrites(mountOptions: [String]) throws {
+        try withDevice(size: "128M", mountOptions: mountOptions, limit: 90) { device in
+            let outcome = try client(["refused", device.mountpoint], timeout: 70)
+            #expect(outcome.succeeded && outcome.output.contains("ok refused"), "\(outcome)")
+        }
+    }
 }
