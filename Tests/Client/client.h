@@ -131,6 +131,7 @@ int tagstores_main(int count, char **arguments);
 int always_main(int count, char **arguments);
 int together_main(int count, char **arguments);
 int refused_main(int count, char **arguments);
+int handed_main(int count, char **arguments);
 int stress_main(int count, char **arguments);
 int objects_main(int count, char **arguments);
 

@@ -43,6 +43,7 @@ static const struct command commands[] = {
     {"always", "MOUNTPOINT SECONDS", always_main, 20, true, 1},
     {"together", "MOUNTPOINT BASE ROUNDS", together_main, 60, true},
     {"refused", "MOUNTPOINT", refused_main, 60, true},
+    {"handed", "MOUNTPOINT", handed_main, 20, true},
     {"stress",
      "DIR BASE PAGES SECONDS SEED [--processes P] [--threads T] [--kill] [--mode none|sync|async|asymm] "
      "[--tag-memory OFFSET|none] [--plain] [--lose N]",

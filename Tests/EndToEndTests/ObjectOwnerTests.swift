@@ -80,4 +80,14 @@ struct ObjectOwnerTests {
             #expect(peek.ending != .exited(0) && peek.errors.contains("Permission denied"))
         }
     }
+
+    @Test(
+        "Another user reads, writes and maps a view whose descriptor it has, and can do nothing else",
+        arguments: [([], "EACCES"), (["allow_other"], "ok")])
+    func handed(mountOptions: [String], fstat: String) throws {
+        try withDevice(mountOptions: mountOptions) { device in
+            let outcome = try client(["handed", device.mountpoint])
+            #expect(outcome.succeeded && outcome.output == "fstat: \(fstat)\nok handed\n", "\(outcome)")
+        }
+    }
 }
