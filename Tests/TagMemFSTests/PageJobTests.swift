@@ -118,6 +118,22 @@ import Testing
         #expect(write.isGranted)
     }
 
+    @Test("a fill of the last page that waits while its object grows is of the page as it is then")
+    func growthUnderFill() throws {
+        let fixture = try ObjectFixture()
+        let object = try fixture.make(.tagged)
+        #expect(try fixture.resize(object, to: 5000).isGranted)
+        try fixture.fill(.mem, of: object, at: 4096)
+        let fill = fixture.begin(.fill(pages: 1), Self.view0, of: object, at: 4096)
+        #expect(fill.isWaiting)
+        // The growth waits for no recall of mem, the fill does.
+        #expect(try fixture.resize(object, to: 9000).isGranted)
+        #expect(fill.isWaiting)
+        try fixture.recallAll(.sized)
+        #expect(fill.isGranted)
+        #expect(fill.access?.count == 4096)
+    }
+
     @Test("a page of mem is held as a whole also where its lines are small", arguments: [4096, 16384])
     func wholePages(_ pageSize: Int) throws {
         let fixture = try ObjectFixture(blocks: 1, pageSize: pageSize)
