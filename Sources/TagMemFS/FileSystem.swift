@@ -11,7 +11,7 @@ final class FileSystem: @unchecked Sendable {
     let dram: DRAM
     let counters = Counters()
     let faultLog: FaultLog
-    let refusedFaults = RefusedFaults()
+    let refusedFaults: RefusedFaults
     let delayedAnswers = DelayedAnswers()
     let directory: CoherenceDirectory
     let threads: MemoryThreads
@@ -32,6 +32,9 @@ final class FileSystem: @unchecked Sendable {
         firmware = FirmwareTree(deviceTree)
         dram = try DRAM(map: map)
         faultLog = FaultLog(counters: counters)
+        refusedFaults = RefusedFaults(
+            later: { [delayedAnswers] in delayedAnswers.schedule(after: $0, $1) },
+            record: { [faultLog] in faultLog.record($0) })
         let bells = MemoryThreads.Bells()
         directory = try CoherenceDirectory(
             physical: MemoryObject(physical: dram), pages: PageStore(layout), counters: counters,

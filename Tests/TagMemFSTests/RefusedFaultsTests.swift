@@ -5,14 +5,58 @@ import Testing
 @testable import TagMemFS
 
 @Suite("RefusedFaults") struct RefusedFaultsTests {
-    let refused = RefusedFaults()
+    let refused: RefusedFaults
+    let host = Host()
+
+    /// Time, which passes when the tests say so, and what was counted.
+    final class Host: Sendable {
+        let time = Guarded(0)
+        /// A thread that waits in a fault.
+        let waiting = Guarded<Int32>(0)
+        let counted = Guarded<[TagCheckFault]>([])
+        let due = Guarded<[@Sendable () -> Void]>([])
+
+        /// Lets time pass, and all that is due be done.
+        func pass(_ time: Int) {
+            self.time.withLock { $0 += time }
+            let due = due.withLock { due in
+                defer { due = [] }
+                return due
+            }
+            for body in due { body() }
+        }
+    }
     let node = NodeID(object: 1, role: .view(AddressTag(truncating: 3)))
+
+    init() {
+        refused = RefusedFaults(
+            later: { [host] _, body in
+                host.due.withLock { $0.append(body) }
+                return true
+            },
+            record: { [host] fault in host.counted.withLock { $0.append(fault) } },
+            now: { [host] in host.time.withLock { $0 } },
+            isInFault: { [host] thread in host.waiting.withLock { $0 } == thread })
+    }
+
+    private static func fault(_ offset: UInt64, thread: Int32) -> TagCheckFault {
+        TagCheckFault(
+            mode: .sync, access: .map, object: "phys", view: "3", offset: offset, size: 4096,
+            addressTag: AddressTag(truncating: 3), allocationTag: AllocationTag(truncating: 5),
+            client: Client(pid: thread, command: ""))
+    }
 
     /// A read of a page is refused to a thread that touched it itself, unless something else is said.
     private func verdict(
-        thread: Int32 = 1, offset: UInt64 = 0, isInSystemCall: Bool? = false
+        thread: Int32 = 1, of file: NodeID? = nil, offset: UInt64 = 0, isInSystemCall: Bool? = false
     ) -> Refusal.Verdict {
-        refused.pageWasRefused(thread: thread, node: node, offset: offset) { _ in isInSystemCall }
+        let before = host.counted.withLock { $0.count }
+        let delay = refused.pageWasRefused(
+            thread: thread, node: file ?? node, offset: offset, isInSystemCall: { _ in isInSystemCall }
+        ) {
+            Self.fault(offset, thread: thread)
+        }
+        return Refusal.Verdict(isNew: host.counted.withLock { $0.count } > before, delay: delay)
     }
 
     /// The reads of one page that are faults of their own.
@@ -69,6 +113,46 @@ import Testing
         #expect(newFaults(3, offset: 8192) == 1)
     }
 
+    @Test("a page that is read once is a fault if the thread asks for nothing else at once")
+    func loneReads() {
+        for thread in Int32(1)...100 {
+            // As many as are remembered at once are in doubt: one more, and the oldest is counted.
+            #expect(newFaults(1, thread: thread, offset: UInt64(thread) * 4096) == (thread > 64 ? 1 : 0))
+        }
+        #expect(host.counted.withLock { $0.count } == 36)
+        host.pass(Refusal.doubtWindow - 1)
+        #expect(host.counted.withLock { $0.count } == 36)
+        // One of them was readahead, one is read again, and one is as the others, but for its time.
+        #expect(newFaults(1, thread: 98, offset: 0) == 0)
+        #expect(newFaults(1, thread: 99, offset: 99 * 4096) == 1)
+        // One waits for its page.
+        host.waiting.withLock { $0 = 50 }
+        host.pass(1)
+        #expect(host.due.withLock { $0.count } == 1)
+        let counted = host.counted.withLock { $0 }
+        #expect(Set(counted.map(\.client.pid)) == Set(1...100).subtracting([50, 98]))
+        #expect(counted.count == 98)
+        #expect(counted.allSatisfy { $0.offset == UInt64($0.client.pid) * 4096 })
+        host.pass(Refusal.doubtWindow)
+        #expect(host.counted.withLock { $0.last?.client.pid } == 98)
+        host.waiting.withLock { $0 = 0 }
+        host.pass(Refusal.doubtWindow)
+        #expect(host.counted.withLock { $0.last?.client.pid } == 50)
+        // What comes after the count belongs to the fault.
+        #expect(newFaults(1, thread: 100, offset: 100 * 4096) == 0)
+        for _ in 0..<3 { host.pass(Refusal.doubtWindow) }
+        #expect(host.counted.withLock { $0.count } == 100 && host.due.withLock { $0.isEmpty })
+    }
+
+    @Test("at the end nothing stays in doubt") func end() {
+        let counted = Guarded(0)
+        let refused = RefusedFaults(later: { _, _ in false }, record: { _ in counted.withLock { $0 += 1 } })
+        _ = refused.pageWasRefused(
+            thread: 1, node: node, offset: 0, isInSystemCall: { _ in false },
+            fault: { Self.fault(0, thread: 1) })
+        #expect(counted.withLock { $0 } == 1)
+    }
+
     @Test("what a system call is refused is counted at its first read, known or not", arguments: [true, nil])
     func singleRead(isInSystemCall: Bool?) {
         for offset in stride(from: 0, to: 10 * 4096 as UInt64, by: 4096) {
@@ -111,7 +195,7 @@ import Testing
         #expect(newFaults(2, offset: 4096) == 1)
         #expect(newFaults(2, offset: 0) == 1)
         let other = NodeID(object: 1, role: .view(AddressTag(truncating: 4)))
-        #expect(refused.pageWasRefused(thread: 1, node: other, offset: 0) { _ in true }.isNew)
+        #expect(verdict(of: other, isInSystemCall: true).isNew)
     }
 
     @Test("threads do not disturb one another")
@@ -174,26 +258,16 @@ import Testing
         #expect(Refusal.delay(ofRepeat: .max) == Refusal.longestDelay)
     }
 
-    @Test("what comes later than retries do is another fault; a second read counts it, however late")
-    func later() {
-        let window = Refusal.retryWindow
-        var (last, time, faults) = (Refusal?.none, 0, 0)
-        func read(after wait: Int, isInSystemCall: Bool = false) -> Bool {
-            time += wait
-            let (next, verdict) = Refusal.page(node, 0, at: time, after: last) { isInSystemCall }
-            last = next
-            return verdict.isNew
+    @Test("what comes later than retries do is another fault", arguments: [true, false])
+    func later(isInSystemCall: Bool) {
+        for _ in 0..<20 {
+            var faults = 0
+            for wait in [Refusal.retryWindow, 0, Refusal.retryWindow - 1] {
+                host.pass(wait)
+                if verdict(isInSystemCall: isInSystemCall).isNew { faults += 1 }
+            }
+            #expect(faults == 1)
         }
-        #expect(!read(after: 0))
-        #expect(read(after: 10 * window))
-        #expect(!read(after: window - 1))
-        // Each access is three reads, all of them late.
-        for _ in 0..<3 * 20 where read(after: window) { faults += 1 }
-        #expect(faults >= 20)
-        last = nil
-        #expect(read(after: window, isInSystemCall: true))
-        #expect(!read(after: window - 1, isInSystemCall: true))
-        #expect(read(after: window, isInSystemCall: true))
     }
 
     @Test("the host tells a thread that waits in a system call") func systemCallOfThread() throws {

@@ -61,15 +61,10 @@ class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
     }
 
     override func refuse(_ access: MemoryAccess, at physical: PhysicalAddress?, thread: Int32) -> Int {
-        let verdict = fileSystem.refusedFaults.pageWasRefused(
-            thread: thread, node: node, offset: access.offset)
-        if verdict.isNew {
-            fileSystem.faultLog.record(
-                fault(
-                    access, .map, at: access.offset, size: access.count, physical, access.tag, thread: thread)
-            )
+        fileSystem.refusedFaults.pageWasRefused(thread: thread, node: node, offset: access.offset) {
+            fault(
+                access, .map, at: access.offset, size: access.count, physical, access.tag, thread: thread)
         }
-        return verdict.delay
     }
 
     // MARK: The deferred report

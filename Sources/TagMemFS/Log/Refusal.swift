@@ -12,8 +12,9 @@ import TagMemCore
 ///   second and the third under that of the address space).
 ///
 /// So a fault is counted at its second read. A page that is read once was read ahead, alone because those around it are there
-/// already or are read by others, and nobody has touched it. A system call may read a page once (ptrace, /proc/PID/mem): what
-/// one is refused is counted at its first read.
+/// already or are read by others, if the thread asks for another page at once. If it does not, it has touched that very page,
+/// and had waited for another thread's read of it before. A system call may read a page once, too (ptrace, /proc/PID/mem):
+/// what one is refused is counted at its first read.
 ///
 /// A program that touches the page again, after a SIGBUS that it took, makes another fault. But the system calls that touch
 /// all pages of a mapping (mlock, mlockall, mmap with MAP_POPULATE: mm/gup.c, `__mm_populate`) begin again when a page is
@@ -44,6 +45,9 @@ struct Refusal: Equatable {
 
     /// Retries follow at once; what comes later than this is the program's next access.
     static let retryWindow = 200_000_000
+    /// How long a thread that does not wait takes at most from reading a single page ahead to asking for the page that it
+    /// touches.
+    static let doubtWindow = 20_000_000
     /// Repetitions that are answered at once.
     static let promptRepeats = 16
     private static let shortestDelay = 100_000
@@ -81,8 +85,7 @@ struct Refusal: Equatable {
         _ node: NodeID, _ offset: UInt64, at time: Int, after last: Refusal?, isInSystemCall: () -> Bool?
     ) -> (Refusal, Verdict) {
         let last = last.flatMap { $0.node == node && $0.offsets.contains(offset) ? $0 : nil }
-        // However late a second read comes, the fault is not counted yet.
-        if let last, !last.isBatch, last.retries > 0, !last.isCounted || time - last.time < retryWindow {
+        if let last, !last.isBatch, last.retries > 0, time - last.time < retryWindow {
             return verdict(
                 Refusal(
                     node: node, page: offset, retries: last.retries - 1, isCounted: true,
@@ -102,6 +105,13 @@ struct Refusal: Equatable {
             Refusal(
                 node: node, page: offset, retries: recent?.isBatch == true ? 1 : 2, isCounted: isCounted,
                 repeats: repeats, time: time), isNew: isNew)
+    }
+
+    /// The same refusal, when its fault is counted.
+    var counted: Refusal {
+        Refusal(
+            node: node, offsets: offsets, isBatch: isBatch, page: page, retries: retries, isCounted: true,
+            repeats: repeats, time: time)
     }
 
     private static func verdict(_ refusal: Refusal, isNew: Bool) -> (Refusal, Verdict) {

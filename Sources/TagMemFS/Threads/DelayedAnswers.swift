@@ -42,6 +42,11 @@ final class DelayedAnswers: Sendable {
 
     /// Calls `body` after so many nanoseconds; at once if there is no thread for it.
     func give(after delay: Int, _ body: @escaping @Sendable () -> Void) {
+        if !schedule(after: delay, body) { body() }
+    }
+
+    /// Has `body` called after so many nanoseconds, or at the end. Returns false, and does not, if there is no thread for it.
+    func schedule(after delay: Int, _ body: @escaping @Sendable () -> Void) -> Bool {
         let answer = Answer(time: monotonicNanoseconds() + delay, body: body)
         let isKept = state.withLock { state in
             guard state.isRunning else { return false }
@@ -49,7 +54,8 @@ final class DelayedAnswers: Sendable {
             state.answers.insert(answer, at: index)
             return true
         }
-        if isKept { bell.post() } else { body() }
+        if isKept { bell.post() }
+        return isKept
     }
 
     /// Gives what is due, and waits for the next. Returns false at the end.
