@@ -1,8 +1,8 @@
 # make demo   what the device does, with the usual tools, on a temporary mount
 # make test   all tests
 #
-# Both install what is missing (with apt-get). The others: bench, asan, tsan, stress, soak, fuzz, format, lint, install,
-# clean.
+# Both install what is missing (with apt-get). The others: bench, latency, asan, tsan, stress, soak, fuzz, format, lint,
+# install, clean.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -13,7 +13,7 @@ STRESS_SECONDS ?= 30
 SOAK_SECONDS ?= 60
 FUZZ_SECONDS ?= 600
 
-.PHONY: build demo test bench asan tsan stress soak fuzz format lint install clean dependencies
+.PHONY: build demo test bench latency asan tsan stress soak fuzz format lint install clean dependencies
 
 # The Swift library goes into the program: it then needs libfuse3 and the C library alone.
 build: dependencies
@@ -29,6 +29,11 @@ test: dependencies
 bench: build
 	Benchmarks/run
 	swift run -c release --package-path Benchmarks/Core core-bench
+
+# What a read waits for beside large changes and thousands of readers that wait. The tests do the same in a small way.
+latency: build
+	swift build --product tagmem-client
+	Scripts/latency .build/release/tagmemd .build/debug/tagmem-client
 
 # The sanitizers: all tests but those that mount, then stressed mounts.
 asan: dependencies
