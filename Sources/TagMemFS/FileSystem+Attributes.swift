@@ -6,8 +6,29 @@ extension FileSystem {
     /// How long the kernel may keep names and attributes that only it changes, in seconds.
     static let forever = 3600.0
 
-    /// How long the kernel may keep attributes, in seconds: as long as only it changes them. Those of memory change with
-    /// every access through another file.
+    /// Attributes for the kernel to keep, and for how long, in seconds: those of memory until it is told of a change. It
+    /// is only for a request of their own that it takes none that it was told of before it sees them.
+    ///
+    /// What has a set-ID bit loses it by a write, of which the kernel does not think; and through the page cache it is
+    /// the kernel that waits while it writes.
+    func attributesToKeep(of node: NodeID) throws(FileError) -> (stat, timeout: Double) {
+        guard mapsDirectFiles, let alias = alias(of: node) else {
+            return (try attributes(of: node), attributeTimeout(of: node))
+        }
+        directory.keepAttributes(of: alias)
+        let attributes = try attributes(of: node)
+        let hasSetID = attributes.st_mode & (ChangedAttributes.setUser | ChangedAttributes.setGroup) != 0
+        return (attributes, timeout: hasSetID ? 0 : Self.forever)
+    }
+
+    /// The file of memory that a node is; nil if it is none.
+    private func alias(of node: NodeID) -> Alias? {
+        guard let role = node.role, role.showsObject, let object = object(of: node) else { return nil }
+        return Alias(object: object, kind: AliasKind(role))
+    }
+
+    /// How long the kernel may keep attributes that come with other answers, in seconds: as long as only it changes them.
+    /// Those of memory change with every access through another file.
     func attributeTimeout(of node: NodeID) -> Double {
         node.role == .faults || node.role?.showsObject == true || tree.entry(node.object) != nil
             ? 0 : Self.forever
@@ -76,16 +97,8 @@ extension FileSystem {
         }
         guard node.object != 0, role != .deviceNode else { return (0, 0) }
         guard let object = object(of: node) else { throw .notFound }
-        let kind: AliasKind? =
-            switch role {
-            case .mem: .mem
-            case .view(let tag): .view(tag)
-            case .tags: .tags
-            case .tagsHex: .tagsHex
-            default: nil
-            }
         // Memory is counted once: the other files only show it. `checked` has no size to say, as /proc/PID/mem has none.
-        guard let kind else { return (0, 0) }
+        guard let kind = AliasKind(role) else { return (0, 0) }
         let size = directory.shownSize(of: kind, object)
         guard role == .mem else { return (size, 0) }
         return (size, object.isPhysical ? physicalUse.bytes(dram) : directory.allocatedSize(of: object))

@@ -131,8 +131,8 @@ extension FileSystem {
         } catch {
             return reply.error(error)
         }
-        guard directory.removed(object) else { return reply.done() }
-        release(object, then: DeferredReply(reply) { $0.done() })
+        guard directory.removed(object) else { return directory.whenTold(reply) { $0.done() } }
+        release(object, then: DeferredReply(reply) { [directory] in directory.whenTold($0) { $0.done() } })
     }
 
     /// The object has neither name nor open file.
@@ -174,7 +174,8 @@ extension FileSystem {
                 newUse, of: object,
                 then: DeferredReply(reply, onFailure: { finish(false) }) {
                     finish(true)
-                    $0.done()
+                    self.directory.noteAttributes(of: object)
+                    self.directory.whenTold($0) { $0.done() }
                 })
         } catch {
             reply.error(error)

@@ -75,6 +75,80 @@ struct FileTimesTests {
         }
     }
 
+    @Test(
+        "Who looks after a change through another file sees it, also while others look",
+        arguments: [false, true], [false, true])
+    func keptAttributes(isPhysical: Bool, othersLook: Bool) throws {
+        try withDevice { device in
+            let object = isPhysical ? "phys" : "tagged/a"
+            let start = isPhysical ? device.map.base : 0
+            if !isPhysical { try device.make(object, pages: 4, seed: 1) }
+            let names = Self.memory + Self.tags
+            let files = try names.map { try device.open("\(object)/\($0)") }
+            let script = try Script()
+            try script.map(1, device.path("\(object)/views/0"), at: start)
+            let paths = names.map { device.path("\(object)/\($0)") }.joined(separator: " ")
+            let others =
+                try othersLook ? Program("sh", ["-c", "while stat \(paths) >/dev/null; do :; done"]) : nil
+            defer { withExtendedLifetime(others) {} }
+            let old = [timespec(tv_sec: 77, tv_nsec: 0), timespec(tv_sec: 77, tv_nsec: 0)]
+            let changes: [(name: String, body: () throws -> Void)] =
+                names.enumerated().filter { $0.element != "views/f" }.map { index, name in
+                    let scale: UInt64 = name == "tags" ? 32 : name == "tags.hex" ? 16 : 1
+                    let byte = name == "tags.hex" ? UInt8(ascii: "0") : 0
+                    return (name, { try files[index].write([byte], at: start / scale) })
+                } + [("msync", { for line in ["store 1 0 1 7", "msync 1"] { _ = try script(line) } })]
+            for _ in 0..<20 {
+                for (name, body) in changes {
+                    for file in files {
+                        try check { unsafe futimens(file.descriptor, old) }
+                        // What the kernel is told by this it keeps.
+                        #expect(try file.status().st_mtim.tv_sec == 77)
+                    }
+                    try body()
+                    for (index, file) in files.enumerated() {
+                        let isMoved =
+                            isPhysical || Self.tags.contains(name) == Self.tags.contains(names[index])
+                        #expect(
+                            try (file.status().st_mtim.tv_sec > 77) == isMoved, "\(name), \(names[index])")
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("Sizes, blocks and links are as they are after every change of an object") func keptSizes() throws {
+        try withDevice { device in
+            for pages in 1..<30 {
+                try device.make("tagged/a", pages: 1, seed: 1)
+                let files = try ["mem", "views/0", "tags", "tags.hex"].map {
+                    try device.open("tagged/a/\($0)")
+                }
+                func expect(pages: Int, blocks: Int) throws {
+                    let size = off_t(pages * 4096)
+                    let found = try files.map { try $0.status() }
+                    #expect(found.map(\.st_size) == [size, size, size / 32, size / 16])
+                    #expect(found.map(\.st_blocks) == [blkcnt_t(blocks * 8), 0, 0, 0])
+                }
+                try expect(pages: 1, blocks: 1)
+                try files[0].truncate((pages + 2) * 4096)
+                try expect(pages: pages + 2, blocks: pages + 2)
+                try Script().punch(device.path("tagged/a/mem"), at: 4096, count: 4096)
+                try expect(pages: pages + 2, blocks: pages + 1)
+                // A write gets the page back.
+                try files[1].write([1], at: 4096)
+                try expect(pages: pages + 2, blocks: pages + 2)
+                try files[0].truncate(pages * 4096)
+                try expect(pages: pages, blocks: pages)
+                try files[0].write([1], at: UInt64(pages * 4096 + 4095))
+                try expect(pages: pages + 1, blocks: pages + 1)
+                #expect(try files.map { try $0.status().st_nlink } == [1, 1, 1, 1])
+                try device.remove("tagged/a")
+                #expect(try files.map { try $0.status().st_nlink } == [0, 0, 0, 0])
+            }
+        }
+    }
+
     @Test("chmod moves ctime alone; mkdir, rmdir and rename move their directory") func others() throws {
         try withDevice { device in
             try device.make("tagged/a", pages: 1)

@@ -210,6 +210,7 @@ extension CoherenceDirectory {
                 case .done(let end, let error): tell(end, error)
                 case .retrieve(_, _, let body): body(nil)
                 case .call(let body): body()
+                case .attributes: attributesAreTold()
                 case .size, .drop: break
                 }
             }

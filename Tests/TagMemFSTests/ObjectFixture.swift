@@ -110,6 +110,7 @@ final class ObjectFixture {
         said.append(notice)
         switch notice {
         case .size, .drop, .call: break
+        case .attributes: directory.attributesAreTold()
         case .retrieve(_, _, let body): body(nil)
         case .done(let end, let error): directory.tell(end, error)
         }

@@ -20,6 +20,17 @@ enum AliasKind: RawRepresentable, Hashable {
         }
     }
 
+    /// What a file of an object shows; nil for what is not cached.
+    init?(_ role: Role) {
+        switch role {
+        case .mem: self = .mem
+        case .tags: self = .tags
+        case .tagsHex: self = .tagsHex
+        case .view(let tag): self = .view(tag)
+        default: return nil
+        }
+    }
+
     var rawValue: UInt32 {
         switch self {
         case .mem: 1

@@ -37,8 +37,9 @@ extension CoherenceDirectory {
 
     /// The object has no name any more. Returns whether no file of it is open.
     func removed(_ object: ObjectID) -> Bool {
-        look { state in
+        update { state in
             state.objects[object].isRemoved = true
+            state.noteAttributes(of: object)
             return !state.objects[object].hasOpenFiles
         }
     }
@@ -52,7 +53,12 @@ extension CoherenceDirectory {
     }
 
     /// Pages of the object came or went, so its bytes are not what they were.
-    func noteContent(of object: ObjectID) { look { $0.noteContent(of: object) } }
+    func noteContent(of object: ObjectID) { update { $0.noteContent(of: object) } }
+
+    /// The object's files have other sizes.
+    func noteAttributes(of object: ObjectID) {
+        update { if $0.objects.contains(object) { $0.noteAttributes(of: object) } }
+    }
 
     // MARK: Sizes
 

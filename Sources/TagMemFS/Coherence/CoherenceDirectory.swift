@@ -86,13 +86,16 @@ final class CoherenceDirectory: Sendable {
         if let (grant, access) = look({ $0.wait(ticket, operation) }) { operation.run(grant, access) }
     }
 
-    /// Ends a granted access: its lines are free for others.
-    func end(_ access: MemoryAccess) {
+    /// Ends a granted access: its lines are free for others. Returns whether the kernel knows of all attributes that have
+    /// changed; else a write is answered by `whenTold`.
+    @discardableResult
+    func end(_ access: MemoryAccess) -> Bool {
         update { state in
             state.unmark(access)
             state.noteContent(of: access)
             state.recallViews(after: access)
             state.noteEnd(of: access, isRefused: false)
+            return state.untoldAttributes == 0
         }
     }
 

@@ -19,6 +19,8 @@ struct MemoryState: ~Copyable {
     var ready: Deque<ReadyOperation> = []
     /// What is to be said to the kernel, recalls aside.
     var notices: Deque<Notice> = []
+    /// Notices of attributes that are not said.
+    var untoldAttributes = 0
     /// Whether files of memory go through the kernel's page cache, which then writes to its own pages first.
     var usesPageCache = false
     var isDraining = false
@@ -164,6 +166,8 @@ enum Notice {
     case size(UInt64, of: NodeID)
     /// Clean pages that are not to be kept.
     case drop(NodeID, offset: UInt64, length: UInt64)
+    /// Attributes that the kernel may have are not right any more.
+    case attributes(of: NodeID)
     /// Asks what the kernel has cached of a page.
     case retrieve(NodeID, offset: UInt64, then: @Sendable ([UInt8]?) -> Void)
     /// Something else that is said.

@@ -27,6 +27,8 @@ struct ObjectRecord {
     var isAtomic = false
     /// Kinds of files (`AliasKind.bit`) whose size the kernel was ever told.
     var shownSizes: UInt32 = 0
+    /// Files (`Alias.attributesBit`) whose attributes the kernel may have.
+    var keptAttributes: UInt32 = 0
     /// Files that are open, of each kind.
     var openFiles = [Int32](repeating: 0, count: AliasKind.count)
     /// Files of each kind that are open for writing: only those can have dirty pages.

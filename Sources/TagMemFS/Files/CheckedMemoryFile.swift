@@ -71,7 +71,9 @@ class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
 
     override func flush(_ reply: consuming Reply) { reportDeferredFault(reply) }
 
-    override func fsync(_ reply: consuming Reply) { reportDeferredFault(reply) }
+    override func fsync(_ reply: consuming Reply) {
+        directory.whenTold(reply) { [self] in reportDeferredFault($0) }
+    }
 
     private func reportDeferredFault(_ reply: consuming Reply) {
         if directory.takeDeferredFault(object, file: deferredFaultBit) {

@@ -17,7 +17,7 @@ final class MemFile: MemoryFile, @unchecked Sendable {
         }
         let done = DeferredReply(reply) { [directory, object] in
             directory.noteContent(of: object)
-            $0.done()
+            directory.whenTold($0) { $0.done() }
         }
         if isHole {
             directory.start(PunchJob(object, range), then: done)

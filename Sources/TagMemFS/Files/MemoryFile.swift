@@ -150,8 +150,8 @@ class MemoryFile: OpenFile, @unchecked Sendable {
             let taken = unsafe UnsafeRawBufferPointer(rebasing: bytes[..<access.count])
             do throws(FileError) {
                 let count = try unsafe store(taken, access, thread: reply.thread)
-                directory.end(access)
-                reply.written(count)
+                if directory.end(access) { return reply.written(count) }
+                directory.whenTold(reply) { $0.written(count) }
             } catch {
                 directory.endRefused(access)
                 reply.error(error)
@@ -199,6 +199,6 @@ class MemoryFile: OpenFile, @unchecked Sendable {
 
     /// Answers when the pages that changes of tags took away are back: then the changes have taken effect everywhere.
     func replyAfterRecalls(_ reply: consuming Reply) {
-        directory.afterRecalls(DeferredReply(reply) { $0.done() })
+        directory.afterRecalls(DeferredReply(reply) { [directory] in directory.whenTold($0) { $0.done() } })
     }
 }

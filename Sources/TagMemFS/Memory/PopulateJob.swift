@@ -229,7 +229,8 @@ struct PopulateJob: PageJob {
     }
 
     private mutating func finish(_ state: inout MemoryState, _ task: JobTask) -> JobStep {
-        state.finishReshaping(object)
+        state.noteAttributes(of: object)
+        return state.finishReshaping(object)
     }
 
     /// Gives back what was got, which nobody has seen.

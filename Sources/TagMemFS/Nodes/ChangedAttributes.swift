@@ -21,8 +21,8 @@ final class ChangedAttributes: Sendable {
     }
 
     /// S_ISUID, S_ISGID and S_IXGRP.
-    private static let setUser: UInt32 = 0o4000
-    private static let setGroup: UInt32 = 0o2000
+    static let setUser: UInt32 = 0o4000
+    static let setGroup: UInt32 = 0o2000
     private static let groupExecutes: UInt32 = 0o010
 
     /// By objects, so that those of one can be forgotten together.

@@ -34,13 +34,19 @@ extension MemoryState {
         guard access.isWrite || access.purpose == .writeback, objects.contains(access.alias.object) else {
             return
         }
+        let object = access.alias.object
+        // After a write the kernel asks again for those of the file that it went through by itself.
+        let own = access.isWrite ? access.alias.attributesBit : 0
         let now = coarseTime()
         objects[.physical].changes.noteAll(now)
-        if access.alias.object.isPhysical { return }
+        dropAttributes(of: Alias.allAttributes & ~(object.isPhysical ? own : 0), .physical)
+        if object.isPhysical { return }
         if access.alias.showsTags {
-            objects[access.alias.object].changes.noteTags(now)
+            objects[object].changes.noteTags(now)
+            dropAttributes(of: Alias.tagAttributes & ~own, object)
         } else {
-            objects[access.alias.object].changes.noteMemory(now)
+            objects[object].changes.noteMemory(now)
+            dropAttributes(of: Alias.memoryAttributes & ~own, object)
         }
     }
 
@@ -50,6 +56,13 @@ extension MemoryState {
         let now = coarseTime()
         objects[.physical].changes.noteAll(now)
         if !object.isPhysical { objects[object].changes.noteAll(now) }
+        noteAttributes(of: object)
+    }
+
+    /// Sizes, amounts or links of an object's files are not what they were.
+    mutating func noteAttributes(of object: ObjectID) {
+        dropAttributes(of: Alias.allAttributes, .physical)
+        if !object.isPhysical { dropAttributes(of: Alias.allAttributes, object) }
     }
 }
 

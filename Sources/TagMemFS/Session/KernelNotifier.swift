@@ -5,6 +5,10 @@ protocol KernelNotifier: AnyObject, Sendable {
     /// written back. An inode that the kernel does not know has no pages.
     func invalidate(_ node: NodeID, at offset: UInt64, length: UInt64)
 
+    /// FUSE_NOTIFY_INVAL_INODE without pages: the kernel asks anew for attributes. An inode that is being given up is
+    /// waited for, and so are its pages that come back.
+    func invalidateAttributes(of node: NodeID)
+
     /// Tells the kernel that a file has become larger.
     func announceSize(_ size: UInt64, of node: NodeID)
 

@@ -13,6 +13,10 @@ extension LibfuseTransport {
         unsafe fuse_lowlevel_notify_inval_inode(session, node.rawValue, off_t(offset), off_t(length))
     }
 
+    func invalidateAttributes(of node: NodeID) {
+        unsafe fuse_lowlevel_notify_inval_inode(session, node.rawValue, -1, 0)
+    }
+
     func announceSize(_ size: UInt64, of node: NodeID) {
         unsafe cfuse_notify_size(session, node.rawValue, size)
     }

@@ -60,7 +60,14 @@ private func addTreeOperations(_ operations: inout fuse_lowlevel_ops) {
     }
     unsafe operations.getattr = { request, node, _ in
         guard let request = unsafe request else { return }
-        unsafe replyAttributes(Reply(request), fileSystem(request), NodeID(rawValue: node))
+        let fileSystem = unsafe fileSystem(request)
+        let reply = unsafe Reply(request)
+        do throws(FileError) {
+            let (attributes, timeout) = try fileSystem.attributesToKeep(of: NodeID(rawValue: node))
+            reply.attributes(attributes, timeout: timeout)
+        } catch {
+            reply.error(error)
+        }
     }
     unsafe operations.setattr = { request, node, new, which, _ in
         guard let request = unsafe request, let new = unsafe new else { return }
@@ -80,7 +87,7 @@ private func addTreeOperations(_ operations: inout fuse_lowlevel_ops) {
             object, to: size,
             then: DeferredReply(reply) {
                 fileSystem.directory.noteContent(of: object)
-                replyAttributes($0, fileSystem, node)
+                fileSystem.directory.whenTold($0) { replyAttributes($0, fileSystem, node) }
             })
     }
     unsafe operations.readdir = { request, node, size, offset, _ in

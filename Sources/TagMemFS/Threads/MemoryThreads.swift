@@ -8,7 +8,7 @@ import TagMemCore
 /// | `ready` | accesses whose turn has come, answers of changes | nothing |
 /// | `jobs` | steps of jobs, compaction while the device is idle | nothing |
 /// | `answers` (`DelayedAnswers`) | answers that are given later: refusals that the kernel repeats | its clock |
-/// | `notices` | sizes, clean pages to drop, wake-ups of who polls, what the kernel has of a page | locks of pages whose reads are answered at once, or within 20 ms |
+/// | `notices` | sizes, attributes, clean pages to drop, wake-ups of who polls, what the kernel has of a page | locks of pages whose reads are answered at once, or within 20 ms |
 final class MemoryThreads: Sendable {
     private let directory: CoherenceDirectory
     let background: BackgroundWork
@@ -56,6 +56,9 @@ final class MemoryThreads: Sendable {
                 case .size(let size, let node): notifier.announceSize(size, of: node)
                 case .drop(let node, let offset, let length):
                     notifier.invalidate(node, at: offset, length: length)
+                case .attributes(let node):
+                    notifier.invalidateAttributes(of: node)
+                    directory.attributesAreTold()
                 case .retrieve(let node, let offset, let body):
                     notifier.retrieve(node, at: offset, length: Int(Page.size), then: body)
                 case .call(let body): body()
@@ -109,7 +112,9 @@ final class MemoryThreads: Sendable {
             switch notice {
             case .retrieve(_, _, let body): body(nil)
             case .done(let end, _): directory.tell(end, .unmounting)
-            case .size, .drop, .call: break
+            case .call(let body): body()
+            case .attributes: directory.attributesAreTold()
+            case .size, .drop: break
             }
         } while true
     }

@@ -55,6 +55,8 @@ extension ObjectKernel {
             body(file(node)?.pages[offset]?.bytes)
         case .done(let end, let error):
             directory.tell(end, error)
+        case .attributes:
+            directory.attributesAreTold()
         case .call:
             failure = "something is said that is about no memory"
         }
