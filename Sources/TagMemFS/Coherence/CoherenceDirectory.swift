@@ -65,19 +65,50 @@ final class CoherenceDirectory: Sendable {
     ///
     /// Non-blocking. Linear in the lines of the access: about a nanosecond a line.
     func begin(_ access: inout MemoryAccess) -> Admission {
-        update { state in
+        enum Outcome { case admission(Admission), pages(WaitTicket, JobTask) }
+        let outcome: Outcome = update { state in
             let obstacle: MemoryState.Obstacle
             switch state.decide(&access) {
-            case .decided(let grant): return .decided(grant)
+            case .decided(let grant): return .admission(.decided(grant))
             case .blocked(let found): obstacle = found
             }
-            if state.isDraining { return .decided(.failed(.unmounting)) }
+            if state.isDraining { return .admission(.decided(.failed(.unmounting))) }
             if case .fill(let pages) = access.purpose, pages > 1 {
-                return .decided(.failed(.readaheadRefused))
+                return .admission(.decided(.failed(.readaheadRefused)))
             }
-            guard state.waits.hasRoom(for: access) else { return .decided(.failed(.overloaded)) }
-            return .queued(state.enqueue(access, obstacle).ticket)
+            guard state.waits.hasRoom(for: access) else {
+                return .admission(.decided(.failed(.overloaded)))
+            }
+            if case .pages(let demand) = obstacle, demand.pages.count <= JobTask.pagesPerStep {
+                let (ticket, job) = state.enqueue(access, for: demand)
+                return .pages(ticket, job)
+            }
+            return .admission(.queued(state.enqueue(access, obstacle).ticket))
         }
+        switch outcome {
+        case .admission(let admission): return admission
+        case .pages(let ticket, let job): return getPages(for: ticket, job, &access)
+        }
+    }
+
+    /// Gets the pages of an access here and now, as two changes of threads take longer than most of it: up to where
+    /// something is in the way.
+    private func getPages(
+        for ticket: WaitTicket, _ job: JobTask, _ access: inout MemoryAccess
+    ) -> Admission {
+        steps: while true {
+            switch update({ $0.advance(job) }) {
+            case .again: continue
+            case .outside(let body): body()
+            case .over: break steps
+            }
+        }
+        guard let (grant, decided) = look({ $0.takeGrant(ticket) }) else {
+            counters.add(.requestsQueued)
+            return .queued(ticket)
+        }
+        access = decided
+        return .decided(grant)
     }
 
     /// Leaves `operation` to be run when the turn of the access that waits with this ticket comes; runs it now if it has

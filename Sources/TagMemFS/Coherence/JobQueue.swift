@@ -59,7 +59,8 @@ enum JobEnd {
     case nobody
 }
 
-/// A job that is under way. Known to the directory's state, and while it does what is outside, to the thread of jobs.
+/// A job that is under way. Known to the directory's state, and while it does what is outside, or its own steps
+/// (`MemoryState.advance`), to one thread.
 final class JobTask {
     var job: any PageJob
     let end: JobEnd

@@ -2,10 +2,32 @@ import TagMemCore
 
 /// Jobs: who waits for what, and whose turn it is.
 extension MemoryState {
-    mutating func start(_ job: some PageJob, then end: JobEnd) {
+    mutating func start(_ job: some PageJob, then end: JobEnd) { makeReady(add(job, then: end)) }
+
+    /// Adds a job whose first steps the calling thread does, see `advance`.
+    mutating func add(_ job: some PageJob, then end: JobEnd) -> JobTask {
         let task = JobTask(job, then: end)
         jobs.all[ObjectIdentifier(task)] = task
-        makeReady(task)
+        return task
+    }
+
+    /// Does the next step of a job that a thread does for itself. Where it waits, it is the thread of jobs' from then on.
+    mutating func advance(_ task: JobTask) -> OwnStep {
+        switch next(of: task) {
+        case .again: return .again
+        case .outside(let body): return .outside(body)
+        case .blocked(let obstacle): block(task, obstacle)
+        case .finished(let error): finish(task, error)
+        }
+        return .over
+    }
+
+    /// How a step of one's own ended.
+    enum OwnStep {
+        case again
+        case outside(@Sendable () -> Void)
+        /// It is done, or others go on with it.
+        case over
     }
 
     private mutating func makeReady(_ task: JobTask) {

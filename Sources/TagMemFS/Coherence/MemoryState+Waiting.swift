@@ -5,10 +5,31 @@ extension MemoryState {
     /// Gives an access a place in the queue, and recalls all that stands in its way.
     mutating func enqueue(_ access: MemoryAccess, _ obstacle: Obstacle) -> Waiter {
         counters.add(.requestsQueued)
-        let waiter = waits.add(access)
-        objects[access.alias.object].waiting.insert(waiter.ticket)
+        let waiter = add(access)
         stop(waiter, at: obstacle)
         return waiter
+    }
+
+    /// The same for an access that needs pages: the calling thread is to do the steps of the job that gets them.
+    mutating func enqueue(
+        _ access: MemoryAccess, for pages: PageDemand
+    ) -> (ticket: WaitTicket, job: JobTask) {
+        let waiter = add(access)
+        waiter.place = .pages
+        return (waiter.ticket, add(PopulateJob(pages), then: .access(waiter.ticket)))
+    }
+
+    private mutating func add(_ access: MemoryAccess) -> Waiter {
+        let waiter = waits.add(access)
+        objects[access.alias.object].waiting.insert(waiter.ticket)
+        return waiter
+    }
+
+    /// What was decided on an access that waits, if it was: it waits no more.
+    mutating func takeGrant(_ ticket: WaitTicket) -> (grant: Grant, access: MemoryAccess)? {
+        guard let waiter = waits[ticket], let grant = waiter.grant else { return nil }
+        waits.forget(waiter)
+        return (grant, waiter.access)
     }
 
     /// Has pages got for a waiter, or begins its way.
@@ -117,9 +138,7 @@ extension MemoryState {
     ) -> (grant: Grant, access: MemoryAccess)? {
         guard let waiter = waits[ticket] else { preconditionFailure("nobody waits with this ticket") }
         waiter.operation = operation
-        guard let grant = waiter.grant else { return nil }
-        waits.forget(waiter)
-        return (grant, waiter.access)
+        return takeGrant(ticket)
     }
 
     private mutating func leavePlaces(of waiter: Waiter) {
