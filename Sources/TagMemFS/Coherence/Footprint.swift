@@ -66,6 +66,7 @@ extension MemoryObject {
     /// The footprint of `count` bytes of `mem` (or, with `checked`, of a view) from the object's `address`.
     ///
     /// Within whole pages, whatever the object's kind: what the kernel may still have of it.
+    @inline(__always)
     func footprint(
         ofMemoryAt address: UInt64, count: Int, checked: Bool, within bound: Bound = .size, _ map: LineMap
     ) -> Footprint {
@@ -144,10 +145,10 @@ extension MemoryObject {
     }
 
     /// The footprint of a range of one of the object's files. Offsets and counts are the file's.
+    @inline(__always)
     func footprint(of kind: AliasKind?, at offset: UInt64, count: Int, _ map: LineMap) -> Footprint {
         switch kind {
-        case .mem: footprint(ofMemoryAt: offset, count: count, checked: false, map)
-        case .view, nil: footprint(ofMemoryAt: offset, count: count, checked: true, map)
+        case .mem, .view, nil: footprint(ofMemoryAt: offset, count: count, checked: kind != .mem, map)
         case .tags: footprint(ofTagsAt: offset, count: count, map)
         case .tagsHex:
             footprint(ofTagsAt: offset / 2, count: Int((offset % 2 + UInt64(count) + 1) / 2), map)

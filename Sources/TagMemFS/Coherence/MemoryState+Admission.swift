@@ -20,9 +20,10 @@ extension MemoryState {
     mutating func decide(_ access: inout MemoryAccess) -> Decision {
         if let decision = prepare(&access) { return decision }
         let isRefill = access.handsOut && isHeldByItself(access)
+        let holder = access.alias.holder
         for index in access.claims.indices {
             let claim = access.claims[index]
-            for line in claim.lines where isInTheWay(line, claim.intent, access, hasPlace: false, isRefill) {
+            for line in claim.lines where isInTheWay(line, claim.intent, holder, hasPlace: false, isRefill) {
                 return .blocked(.line(line))
             }
         }
@@ -55,6 +56,7 @@ extension MemoryState {
     }
 
     /// Whether a write makes the object larger.
+    @inline(__always)
     private func growsObject(_ access: MemoryAccess) -> Bool {
         guard access.isWrite, access.requested > 0, access.alias.kind == .mem,
             !access.alias.object.isPhysical
@@ -64,6 +66,7 @@ extension MemoryState {
     }
 
     /// What there is to say of a read or write without looking at lines.
+    @inline(__always)
     private func verdict(on access: MemoryAccess) -> Grant? {
         guard access.count == 0 else { return nil }
         let stop = access.footprint.stop
@@ -72,6 +75,7 @@ extension MemoryState {
     }
 
     /// A page that is handed out is handed out as a whole, or the file ends in it.
+    @inline(__always)
     private mutating func verdictOnFill(_ access: MemoryAccess) -> Grant? {
         guard let kind = access.alias.kind else { return .failed(.notSupported) }
         let object = access.alias.object
@@ -112,6 +116,7 @@ extension MemoryState {
     // MARK: Lines
 
     /// Whether the kernel has all of an access's pages through the very alias that it comes through.
+    @inline(__always)
     func isHeldByItself(_ access: MemoryAccess) -> Bool {
         let holder = access.alias.holder
         guard holder != 0, !access.claims.isEmpty else { return false }
@@ -123,27 +128,28 @@ extension MemoryState {
         return true
     }
 
-    /// Whether an access has to wait for something at a line. With `hasPlace`, it is its turn there.
+    /// Whether an access through the alias of a holder has to wait for something at a line. With `hasPlace`, it is its
+    /// turn there.
     ///
     /// A page that its alias holds already (`isRefill`) is given again at once, whatever waits, also while it is
     /// recalled: the kernel holds its lock. Copies that are under way nothing can hold up, so it may wait for those.
     @inline(__always)
     func isInTheWay(
-        _ number: Int, _ intent: LineClaim.Intent, _ access: MemoryAccess, hasPlace: Bool, _ isRefill: Bool
+        _ number: Int, _ intent: LineClaim.Intent, _ holder: UInt32, hasPlace: Bool, _ isRefill: Bool
     ) -> Bool {
         let line = lines[number]
         let isOthers = line.isWanted && !hasPlace
         switch intent {
         case .read:
             if line.hasWriter || line.hasManyReaders || isOthers { return true }
-            return line.holder != 0 && line.holder != access.alias.holder && mayBeDirty(number)
+            return line.holder != 0 && line.holder != holder && mayBeDirty(number)
         case .write:
             return line.holder != 0 || line.isBusy || isOthers
         case .handOut:
             if line.hasWriter || line.hasManyReaders { return true }
-            return line.holder != access.alias.holder && (line.holder != 0 || isOthers)
+            return line.holder != holder && (line.holder != 0 || isOthers)
         case .cachedWrite:
-            if line.holder == access.alias.holder { return line.isBusy }
+            if line.holder == holder { return line.isBusy }
             return line.holder != 0 || line.isBusy || isOthers
         case .writeback:
             return false
@@ -156,17 +162,17 @@ extension MemoryState {
         }
     }
 
-    /// Recalls what holds a line, if that is what is in the way of an access there.
-    mutating func recallHolder(of line: Int, _ intent: LineClaim.Intent, _ access: MemoryAccess) {
+    /// Recalls what holds a line, if that is what is in the way of an access through the alias of a holder.
+    mutating func recallHolder(of line: Int, _ intent: LineClaim.Intent, for holder: UInt32) {
         let state = lines[line]
         guard state.holder != 0 else { return }
         switch intent {
         case .read:
-            if state.holder != access.alias.holder, mayBeDirty(line) { recall(line) }
+            if state.holder != holder, mayBeDirty(line) { recall(line) }
         case .write:
             recall(line)
         case .handOut, .cachedWrite:
-            if state.holder != access.alias.holder { recall(line) }
+            if state.holder != holder { recall(line) }
         case .clearOfViews:
             if state.isHeldByView { recall(line) }
         case .check, .checkOnce, .writeback:
@@ -174,6 +180,7 @@ extension MemoryState {
         }
     }
 
+    @inline(__always)
     mutating func mark(_ access: MemoryAccess) {
         let holder = access.alias.holder
         for index in access.claims.indices {
@@ -239,6 +246,7 @@ extension MemoryState {
         let address: PhysicalAddress?
     }
 
+    @inline(__always)
     func firstMismatch(of tag: AddressTag, _ access: MemoryAccess) -> Mismatch? {
         dram.firstMismatch(of: tag, in: access.footprint, count: access.count)
     }

@@ -191,7 +191,7 @@ extension MemoryState {
             .filter { $0.lines.contains(line) }.map(\.intent)
         if lines[line].isRecalled { return nil }
         if intents.contains(where: {
-            isInTheWay(line, $0, waiter.access, hasPlace: true, waiter.isRefill)
+            isInTheWay(line, $0, waiter.access.alias.holder, hasPlace: true, waiter.isRefill)
         }) {
             return nil
         }

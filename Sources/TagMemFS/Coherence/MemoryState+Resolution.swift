@@ -3,15 +3,17 @@ import TagMemCore
 /// Which memory an access is about, as things are now.
 extension MemoryState {
     /// Resolves an access anew.
+    @inline(__always)
     func resolve(_ access: inout MemoryAccess) {
         let kind = access.alias.kind
         switch access.purpose {
-        case .read, .write:
+        case .read, .write, .fill, .cachedWrite:
             access.footprint = footprint(access, kind, at: access.offset, count: access.requested)
-            access.claim(access.footprint.spans)
-        case .fill, .cachedWrite:
-            access.footprint = footprint(access, kind, at: access.offset, count: access.requested)
-            access.claim(spansOfPages(access))
+            if access.handsOut {
+                access.claim(spansOfPages(access))
+            } else {
+                access.claim(access.footprint.spans)
+            }
         case .writeback:
             // What was stored through a view is kept, also when the object has just turned untagged.
             access.footprint = writebackFootprint(access, kind?.isView == true ? .mem : kind)
@@ -20,6 +22,7 @@ extension MemoryState {
         access.count = covered(access)
     }
 
+    @inline(__always)
     private func footprint(
         _ access: MemoryAccess, _ kind: AliasKind?, at offset: UInt64, count: Int
     ) -> Footprint {
@@ -47,6 +50,7 @@ extension MemoryState {
 
     /// The lines of the whole pages that the kernel keeps: of what lies behind the object's end in them, too, which
     /// they will show when it grows.
+    @inline(__always)
     private func spansOfPages(_ access: MemoryAccess) -> ShortList<LineSpan> {
         let footprint = access.footprint
         guard let kind = access.alias.kind, footprint.count > 0 else { return footprint.spans }
@@ -88,6 +92,7 @@ extension MemoryState {
     }
 
     /// How many bytes of its file an access covers.
+    @inline(__always)
     private func covered(_ access: MemoryAccess) -> Int {
         let count = access.footprint.count
         guard access.alias.kind == .tagsHex, count > 0 else { return count }

@@ -52,9 +52,10 @@ extension MemoryState {
     }
 
     private mutating func recallObstacles(of access: MemoryAccess) {
+        let holder = access.alias.holder
         for index in access.claims.indices {
             let claim = access.claims[index]
-            for line in claim.lines { recallHolder(of: line, claim.intent, access) }
+            for line in claim.lines { recallHolder(of: line, claim.intent, for: holder) }
         }
     }
 
@@ -75,14 +76,16 @@ extension MemoryState {
 
     /// Brings a waiter as far as it comes: to the next line where something is in its way, or to a decision.
     private mutating func goOn(_ waiter: Waiter, wokenAt wakingLine: Int? = nil) {
+        let access = waiter.access
+        let holder = access.alias.holder
         // A write whose page the kernel did not keep locked may have lost it: it is as any other then.
-        if waiter.isRefill, !isHeldByItself(waiter.access) {
+        if waiter.isRefill, !isHeldByItself(access) {
             waiter.isRefill = false
             waiter.claim = 0
             waiter.line = 0
         }
-        while waiter.claim < waiter.access.claims.count {
-            let claim = waiter.access.claims[waiter.claim]
+        while waiter.claim < access.claims.count {
+            let claim = access.claims[waiter.claim]
             while waiter.line < claim.count {
                 let line = claim.start + waiter.line
                 if claim.intent.isReservable, !waiter.isRefill, !waiter.hasNext {
@@ -90,8 +93,8 @@ extension MemoryState {
                     lines[line] = lines[line].reserved(true)
                     waiter.hasNext = true
                 }
-                if isInTheWay(line, claim.intent, waiter.access, hasPlace: true, waiter.isRefill) {
-                    recallHolder(of: line, claim.intent, waiter.access)
+                if isInTheWay(line, claim.intent, holder, hasPlace: true, waiter.isRefill) {
+                    recallHolder(of: line, claim.intent, for: holder)
                     return park(waiter, at: line, first: true)
                 }
                 waiter.line += 1
@@ -102,11 +105,11 @@ extension MemoryState {
         }
         // What was passed may be in the way again: an alias that was clean was opened for writing, a view got a page
         // before the place at its tags was taken.
-        for index in waiter.access.claims.indices {
-            let claim = waiter.access.claims[index]
+        for index in access.claims.indices {
+            let claim = access.claims[index]
             for line in claim.lines
-            where isInTheWay(line, claim.intent, waiter.access, hasPlace: true, waiter.isRefill) {
-                recallHolder(of: line, claim.intent, waiter.access)
+            where isInTheWay(line, claim.intent, holder, hasPlace: true, waiter.isRefill) {
+                recallHolder(of: line, claim.intent, for: holder)
                 return park(waiter, at: line, first: true)
             }
         }
@@ -128,7 +131,7 @@ extension MemoryState {
         leavePlaces(of: waiter)
         objects[waiter.access.alias.object].waiting.remove(waiter.ticket)
         waiter.grant = grant
-        if let operation = waiter.operation { ready.append(.access(operation, grant, waiter.access)) }
+        if waiter.operation != nil { ready.append(.access(waiter)) }
         waits.leave(waiter)
     }
 

@@ -5,6 +5,9 @@ import TagMemCore
 ///
 /// Reachable inside of `CoherenceDirectory.update` alone: whoever has it holds the lock. What a step of it makes
 /// possible for others is put down while it runs, and brought about by `settle` before the lock is released.
+///
+/// It and a `MemoryAccess` are large, and what only looks at one is given a copy of its bytes: so what every request
+/// passes is inlined.
 struct MemoryState: ~Copyable {
     let dram: DRAM
     let map: LineMap
@@ -149,12 +152,13 @@ struct Work: OptionSet {
 
 /// Something whose turn has come: run without the lock, by a thread that serves no requests.
 enum ReadyOperation {
-    case access(any DeferredOperation, Grant, MemoryAccess)
+    /// An access that waits no more, and is this thread's alone.
+    case access(Waiter)
     case done(any Completion, FileError?)
 
     func run() {
         switch self {
-        case .access(let operation, let grant, let access): operation.run(grant, access)
+        case .access(let waiter): if let grant = waiter.grant { waiter.operation?.run(grant, waiter.access) }
         case .done(let completion, let error): completion.run(error)
         }
     }

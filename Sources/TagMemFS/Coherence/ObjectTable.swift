@@ -83,12 +83,13 @@ struct ObjectTable {
         }
     }
 
-    /// See `MemoryObject.footprint`: in place, as every request asks.
+    /// See `MemoryObject.footprint`: in place, as every request asks, without a copy of the object.
+    @inline(__always)
     func footprint(
         of kind: AliasKind?, _ id: ObjectID, at offset: UInt64, count: Int, _ map: LineMap
     ) -> Footprint {
         precondition(records[Int(id.slot)].id == id, "object \(id) is gone")
-        return records[Int(id.slot)].memory.footprint(of: kind, at: offset, count: count, map)
+        return records.span[Int(id.slot)].memory.footprint(of: kind, at: offset, count: count, map)
     }
 
     func contains(_ id: ObjectID) -> Bool { self.id(inSlot: id.slot) == id }

@@ -7,7 +7,8 @@ struct WaitTicket: Hashable, Comparable, Sendable {
     static func < (left: Self, right: Self) -> Bool { left.number < right.number }
 }
 
-/// An access that waits. Known to the directory's state alone, and so to one thread at a time.
+/// An access that waits. Known to the directory's state alone, and when it is decided to whoever runs its operation: to
+/// one thread at a time.
 ///
 /// It takes its places one after the other, in the order of its claims' lines, which is the same for all: so no two wait
 /// for each other. A line where it has its place is reserved: what comes later queues up behind it. Where something is in

@@ -4,7 +4,7 @@ import TagMemCore
 ///
 /// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 final class CheckedFile: CheckedMemoryFile, @unchecked Sendable {
-    override var options: Options { Options(reportsClose: closeCanReport, writesInParallel: true) }
+    override var isDirect: Bool { true }
     /// Behind the last tagged pointer. The file itself has no size to say, as /proc/PID/mem has none.
     override var size: UInt64 {
         TaggedPointer(address: super.size, tag: AddressTag(truncating: 15)).rawValue

@@ -12,9 +12,9 @@ class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
     /// The tag that all accesses through the file have; nil for `checked`.
     var tag: AddressTag? { nil }
 
+    override var isDirect: Bool { fileSystem.mapsDirectFiles }
     override var options: Options {
-        Options(
-            isDirect: fileSystem.mapsDirectFiles, reportsClose: closeCanReport, writesInParallel: true)
+        Options(isDirect: isDirect, reportsClose: closeCanReport, writesInParallel: true)
     }
 
     /// Whether `close` is to report an asynchronous fault. The kernel wants to know when a file is opened, and a close

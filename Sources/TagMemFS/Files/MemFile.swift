@@ -2,7 +2,8 @@ import TagMemCore
 
 /// `mem`: an object's memory, unchecked. Bytes of tag storage are tags, also here.
 final class MemFile: MemoryFile, @unchecked Sendable {
-    override var options: Options { Options(isDirect: fileSystem.mapsDirectFiles, writesInParallel: true) }
+    override var isDirect: Bool { fileSystem.mapsDirectFiles }
+    override var options: Options { Options(isDirect: isDirect, writesInParallel: true) }
 
     override func storeWriteback(_ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess) {
         unsafe storeTagWriteback(bytes, access.footprint)

@@ -9,21 +9,25 @@ import TagMemCore
 ///
 /// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
 class MemoryFile: OpenFile, @unchecked Sendable {
-    unowned let fileSystem: FileSystem
+    let fileSystem: FileSystem
+    let dram: DRAM
+    let directory: CoherenceDirectory
     let alias: Alias
     let isWritable: Bool
 
     var object: ObjectID { alias.object }
     /// nil for `checked`, which cannot be mapped.
     var kind: AliasKind? { alias.kind }
-    var dram: DRAM { fileSystem.dram }
-    var directory: CoherenceDirectory { fileSystem.directory }
+    /// Whether requests go through, byte by byte, and not through the kernel's page cache.
+    var isDirect: Bool { true }
 
     /// Opens the file; `released` must follow.
     ///
     /// - Throws: `.notFound` if the object is gone.
     init(_ fileSystem: FileSystem, node: NodeID, _ alias: Alias, isWritable: Bool) throws(FileError) {
         self.fileSystem = fileSystem
+        dram = fileSystem.dram
+        directory = fileSystem.directory
         self.alias = alias
         self.isWritable = isWritable
         super.init(node: node)
@@ -129,7 +133,7 @@ class MemoryFile: OpenFile, @unchecked Sendable {
         if unsafe bytes.isEmpty { return reply.written(0) }
         do throws(FileError) {
             try unsafe validate(bytes, isWriteback: false)
-            guard options.isDirect else {
+            guard isDirect else {
                 return unsafe CachedWrite(self, reply, at: offset, bytes).begin()
             }
             var access = try access(.write, at: offset, count: bytes.count, user: reply.user)
