@@ -21,6 +21,10 @@ import Testing
         World(name: "pins", shape: .init(blocks: 3, pins: true)),
         World(name: "a reserve", shape: .init(reserve: true)),
         World(name: "ends of objects", shape: .init(objects: 2, ends: true)),
+        World(name: "page cache mode", shape: .init(pageCache: true)),
+        World(
+            name: "page cache mode, ends of objects",
+            shape: .init(objects: 2, ends: true, pageCache: true)),
     ]
 
     @Test("memory stays coherent, nothing hangs, nothing is lost", arguments: worlds)

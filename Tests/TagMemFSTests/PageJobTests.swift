@@ -149,6 +149,33 @@ import Testing
         #expect(write.isGranted)
     }
 
+    @Test(
+        "what is cut off of a page in tag storage is tags of others: views of those are recalled first",
+        arguments: [false, true])
+    func cutTags(_ punches: Bool) throws {
+        let fixture = try ObjectFixture(blocks: 1)
+        // Untagged pages lie in Tag Pages first.
+        let object = try fixture.make(.untagged, pages: 1)
+        let address = try fixture.address(of: object, page: 0)
+        try #require(address.rawValue == 32 * 4096)
+        fixture.set(address + 2048, 128, 0x11)
+        // The page whose tags these are.
+        let tagged: UInt64 = 2048 * 32
+        try fixture.fill(Self.view1, of: .physical, at: tagged)
+        let change =
+            try punches
+            ? fixture.change { fixture.directory.start(PunchJob(object, 100..<4000), then: $0) }
+            : fixture.resize(object, to: 100)
+        #expect(change.isWaiting)
+        #expect(try fixture.isAll(0x11, object, page: 0, 2048..<2176))
+        #expect(try fixture.recallAll() == 1)
+        #expect(change.isGranted)
+        #expect(try fixture.isAll(0, object, page: 0, 2048..<2176))
+        // Elsewhere nobody waits.
+        try fixture.fill(Self.view0, of: .physical, at: tagged)
+        #expect(try fixture.resize(object, pages: 0).isGranted)
+    }
+
     // MARK: Shrinking
 
     @Test("views and tags of what is cut off are recalled before the answer, mem is not")

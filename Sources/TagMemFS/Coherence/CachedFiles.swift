@@ -5,20 +5,16 @@
 /// counts as done. Whether they did is known from the pages that came back since the file's last write ended: writes to
 /// one file follow one another, and the bytes of one are in no page before the last one is answered.
 struct CachedFiles {
-    /// Offsets of pages that came back through a view since its last write, by the view's raw value.
-    private var returned: [UInt32: Set<UInt64>] = [:]
+    /// Pages that came back since the file's last write, by the file's raw value.
+    private var returned: [UInt32: PageSet] = [:]
     /// Pages of `mem` behind its end that were answered with zeros: a read that was under way while the object was cut.
     /// The kernel keeps them until it is told otherwise.
     private(set) var zeroPages: Set<UInt64> = []
     /// Whether the object is growing: such reads are refused, so that no such page comes to be any more.
     var isGrowing = false
 
-    /// Pages that are remembered of a file at most. What came back beyond those is taken for not returned.
-    private static let maximumPages = 1 << 14
-
     mutating func pageReturned(_ offset: UInt64, of kind: AliasKind) {
-        guard returned[kind.rawValue, default: []].count < Self.maximumPages else { return }
-        returned[kind.rawValue, default: []].insert(offset)
+        returned[kind.rawValue, default: PageSet()].insert(offset)
     }
 
     mutating func writeEnded(_ kind: AliasKind) {
@@ -26,12 +22,17 @@ struct CachedFiles {
     }
 
     func hasReturned(_ offset: UInt64, of kind: AliasKind) -> Bool {
-        returned[kind.rawValue]?.contains(offset) ?? false
+        returned[kind.rawValue]?.offsets.contains(offset) ?? false
+    }
+
+    /// The same, where it is not known of all pages.
+    func mayHaveReturned(_ offset: UInt64, of kind: AliasKind) -> Bool {
+        returned[kind.rawValue].map { $0.isFull || $0.offsets.contains(offset) } ?? false
     }
 
     /// Notes a page of zeros. Returns false if there are too many: it cannot be handed out.
     mutating func addZeroPage(_ offset: UInt64) -> Bool {
-        if isGrowing || zeroPages.count >= Self.maximumPages { return false }
+        if isGrowing || zeroPages.count >= PageSet.maximum { return false }
         zeroPages.insert(offset)
         return true
     }
@@ -41,5 +42,18 @@ struct CachedFiles {
     mutating func takeZeroPages(besides locked: Range<UInt64>, for size: UInt64) -> Set<UInt64> {
         defer { zeroPages = zeroPages.filter { locked.contains($0) && $0 >= size } }
         return zeroPages.filter { !locked.contains($0) }
+    }
+}
+
+/// Pages of a file, of which a limited number is remembered.
+private struct PageSet {
+    private(set) var offsets: Set<UInt64> = []
+
+    static let maximum = 1 << 14
+
+    var isFull: Bool { offsets.count >= Self.maximum }
+
+    mutating func insert(_ offset: UInt64) {
+        if !isFull { offsets.insert(offset) }
     }
 }

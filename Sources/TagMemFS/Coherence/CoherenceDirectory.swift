@@ -117,15 +117,15 @@ final class CoherenceDirectory: Sendable {
         if let (grant, access) = look({ $0.wait(ticket, operation) }) { operation.run(grant, access) }
     }
 
-    /// Ends a granted access: its lines are free for others. Returns whether the kernel knows of all attributes that have
-    /// changed; else a write is answered by `whenTold`.
+    /// Ends a granted access: its lines are free for others. Of a write, part may have been refused. Returns whether the
+    /// kernel knows of all attributes that have changed; else a write is answered by `whenTold`.
     @discardableResult
-    func end(_ access: MemoryAccess) -> Bool {
+    func end(_ access: MemoryAccess, isWhole: Bool = true) -> Bool {
         update { state in
             state.unmark(access)
             state.noteContent(of: access)
+            state.noteEnd(of: access, isRefused: !isWhole)
             state.recallViews(after: access)
-            state.noteEnd(of: access, isRefused: false)
             return state.untoldAttributes == 0
         }
     }
@@ -144,6 +144,7 @@ final class CoherenceDirectory: Sendable {
             var access = MemoryAccess(.writeback, alias, at: offset, count: count)
             state.resolve(&access)
             access.mode = state.objects[alias.object].memory.mode
+            state.judge(&access)
             state.mark(access)
             return access
         }
@@ -240,6 +241,9 @@ final class CoherenceDirectory: Sendable {
 
     /// The next to be said to the kernel.
     func nextNotice() -> Notice? { look { $0.notices.popFirst() } }
+
+    /// The next to be dropped by the kernel.
+    func nextStray() -> StrayPage? { look { $0.strays.popFirst() } }
 
     /// A notice that says that all before it is said.
     func tell(_ end: JobEnd, _ error: FileError?) { update { $0.tell(end, error) } }

@@ -50,6 +50,22 @@ struct Footprint {
 
     /// Lines that a page of a file shares with the one before, as where the object's last 4 KiB of tags end, are named
     /// once.
+    /// Appends what follows, of which the first line may be the last one that is there.
+    mutating func append(_ next: Footprint) {
+        for index in next.pieces.indices { append(next.pieces[index]) }
+        for index in next.spans.indices {
+            var span = next.spans[index]
+            if let last = spans.isEmpty ? nil : spans[spans.count - 1], last.lines.last == span.start {
+                span.start += 1
+                span.count -= 1
+                if span.companion >= 0 { span.companion += 1 }
+                if span.count == 0 { continue }
+            }
+            append(span)
+        }
+        stop = next.stop
+    }
+
     mutating func append(_ span: LineSpan) {
         if let last = spans.isEmpty ? nil : spans[spans.count - 1], last.isTagStorage == span.isTagStorage,
             last.start + last.count == span.start,

@@ -199,7 +199,7 @@ extension MemoryState {
         if access.checksDirectly, access.purpose != .writeback {
             objects[access.alias.object].checkedAccesses += 1
         }
-        if access.handsOut { forgetTails(of: access) }
+        if access.handsOut { forgetStaleBytes(of: access) }
         // A fill of the page may be waiting, as the kernel did not keep it locked for the write. From here on a recall of
         // the page waits for that fill, which therefore goes ahead of all others.
         if access.purpose == .cachedWrite, !access.wasHeld {
@@ -225,14 +225,14 @@ extension MemoryState {
     }
 
     /// A page of `mem` that is filled anew, or written as a whole, has nothing from behind an old end.
-    private mutating func forgetTails(of access: MemoryAccess) {
+    private mutating func forgetStaleBytes(of access: MemoryAccess) {
         let object = access.alias.object
-        guard access.alias.kind == .mem, !objects[object].staleTails.isEmpty else { return }
+        guard access.alias.kind == .mem, !objects[object].staleBytes.isEmpty else { return }
         let isWhole = access.offset % Page.size == 0 && access.requested >= Int(Page.size)
         guard access.isFill || isWhole else { return }
         let end = access.offset + UInt64(access.requested)
         for offset in stride(from: Page.start(access.offset), to: end, by: Int(Page.size)) {
-            objects[object].staleTails[offset] = nil
+            objects[object].staleBytes[offset] = nil
         }
     }
 

@@ -6,25 +6,74 @@ extension MemoryState {
     mutating func noteEnd(of access: MemoryAccess, isRefused: Bool) {
         guard usesPageCache, let kind = access.alias.kind else { return }
         switch access.purpose {
-        case .writeback where kind.isView:
+        case .writeback:
             forEachPage(of: access) { state, offset in
                 state.objects[access.alias.object].cached.pageReturned(offset, of: kind)
             }
         case .cachedWrite, .write:
+            if isRefused, !access.wasHeld { letGo(of: access, kind) }
+            recallIfReturned(access, kind)
             objects[access.alias.object].cached.writeEnded(kind)
-            if isRefused, !access.wasHeld { letGo(of: access) }
         default: break
         }
     }
 
-    /// The kernel has no page that is worth anything from a write that was refused.
-    private mutating func letGo(of access: MemoryAccess) {
+    /// A page that came back while a write of it was under way may show what a program stored to it after the write had left
+    /// its bytes there, and the write has overwritten that in memory.
+    private mutating func recallIfReturned(_ access: MemoryAccess, _ kind: AliasKind) {
+        guard access.purpose == .cachedWrite,
+            objects[access.alias.object].cached.mayHaveReturned(Page.start(access.offset), of: kind)
+        else { return }
+        for index in access.claims.indices where access.claims[index].intent == .cachedWrite {
+            for line in access.claims[index].lines where lines[line].holder == access.alias.holder {
+                recall(line)
+            }
+        }
+    }
+
+    /// The kernel has no page that is worth anything from a write that was refused: what it has, it was not given.
+    private mutating func letGo(of access: MemoryAccess, _ kind: AliasKind) {
         for index in access.claims.indices where access.claims[index].intent == .cachedWrite {
             for line in access.claims[index].lines
             where lines[line].holder == access.alias.holder && !lines[line].isRecalled {
                 set(line, lines[line].released)
             }
         }
+        let node = NodeID(object: access.alias.object.number, role: kind.role)
+        forEachPage(of: access) { state, offset in
+            let stray = StrayPage(node: node, offset: offset)
+            guard state.strays.count < StrayPage.maximum, !state.strays.contains(stray) else { return }
+            state.strays.append(stray)
+        }
+        work.insert(.strays)
+    }
+
+    /// A page comes back. One that its file does not hold the kernel has from a write as a whole, which it has not asked for
+    /// yet, or which was refused; a program has stored to it, and nobody looked at tags before that. It goes nowhere where
+    /// another file has the page, or where the tags refuse it.
+    mutating func judge(_ writeback: inout MemoryAccess) {
+        guard usesPageCache, !writeback.claims.isEmpty, let kind = writeback.alias.kind else { return }
+        var isForeign = false
+        for index in writeback.claims.indices {
+            for line in writeback.claims[index].lines {
+                if lines[line].holder == writeback.alias.holder { return }
+                if lines[line].holder != 0 { isForeign = true }
+            }
+        }
+        forEachPage(of: writeback) { state, offset in
+            state.objects[writeback.alias.object].cached.pageReturned(offset, of: kind)
+        }
+        if !isForeign, isAllowed(writeback, kind) { return }
+        writeback.footprint = Footprint()
+        writeback.claims = ShortList()
+        writeback.count = 0
+    }
+
+    private func isAllowed(_ writeback: MemoryAccess, _ kind: AliasKind) -> Bool {
+        guard case .view(let tag) = kind else { return true }
+        let object = objects[writeback.alias.object]
+        if object.memory.kind == .untagged || object.isUntagging { return false }
+        return !writeback.mode.refusesMismatchingPages || firstMismatch(of: tag, writeback) == nil
     }
 
     private mutating func forEachPage(

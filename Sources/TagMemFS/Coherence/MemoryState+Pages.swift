@@ -80,12 +80,21 @@ extension MemoryState {
             lines[$0].isHeldByObject && lines[$0].holderKind == .mem
         }
         guard let line = held.first else { return .again }
-        objects[object].staleTails[offset] = min(objects[object].staleTails[offset] ?? end, end)
+        var stale = end..<offset + Page.size
+        // A write has overwritten what follows in its own page.
+        if case .cached(let start, let locked) = cause, locked.contains(offset) {
+            if start <= end { return .again }
+            stale = end..<min(start, stale.upperBound)
+        }
+        if let other = objects[object].staleBytes[offset] {
+            stale = min(stale.lowerBound, other.lowerBound)..<max(stale.upperBound, other.upperBound)
+        }
+        objects[object].staleBytes[offset] = stale
         switch cause {
         // The kernel drops all pages of the inode itself before truncate(2) returns, and writes none back before.
         case .truncate: return .again
         case .direct: break
-        case .cached(let locked):
+        case .cached(_, let locked):
             // The write has that page locked, so nobody can wait for it.
             if locked.contains(offset) {
                 recall(line)

@@ -53,7 +53,7 @@ extension MemoryState {
         }
         if wasRefilled { return false }
         for line in held where lines[line].isRecalled { release(line, job.kind, job.object) }
-        if job.kind == .mem { objects[job.object].staleTails[offset] = nil }
+        if job.kind == .mem { objects[job.object].staleBytes[offset] = nil }
         return true
     }
 
@@ -156,6 +156,16 @@ extension MemoryState {
             if lines[line].holder != 0 || lines[line].isBusy { obstacles.append(line) }
         }
         return obstacles
+    }
+
+    /// Recalls the pages of views whose tags a page of tag storage holds, before its bytes change. Returns the lines that are
+    /// to be waited for.
+    mutating func recallViews(taggedBy frame: PageFrame) -> [Int] {
+        let span = span(of: frame)
+        guard span.isTagStorage else { return [] }
+        let held = span.companions.filter { lines[$0].isHeldByView }
+        for line in held { recall(line) }
+        return held
     }
 
     /// Recalls the pages that show an object's end and what it gets behind it: those of files of tags, which do not hold

@@ -69,24 +69,25 @@ extension MemoryState {
     private func writebackFootprint(_ access: MemoryAccess, _ kind: AliasKind?) -> Footprint {
         let object = access.alias.object
         let end = access.offset + UInt64(access.requested)
-        guard access.alias.kind == .mem, !objects[object].staleTails.isEmpty else {
+        guard access.alias.kind == .mem, !objects[object].staleBytes.isEmpty else {
             return objects[object].memory.footprint(
                 of: kind, at: access.offset, count: access.requested, map)
         }
         var footprint = Footprint()
         var position = access.offset
-        while position < end {
+        while position < end, footprint.stop == nil {
             let pageEnd = min(Page.start(position) + Page.size, end)
-            let stale = objects[object].staleTails[Page.start(position)] ?? pageEnd
-            let tail = max(position, min(stale, pageEnd))
-            let part = objects[object].memory.footprint(
-                of: kind, at: position, count: Int(tail - position), map)
-            for index in part.pieces.indices { footprint.append(part.pieces[index]) }
-            for index in part.spans.indices { footprint.append(part.spans[index]) }
-            footprint.stop = part.stop
-            if part.stop != nil { break }
-            if tail < pageEnd { footprint.append(.zeros(count: Int(pageEnd - tail))) }
-            position = pageEnd
+            let stale = objects[object].staleBytes[Page.start(position)]?.clamped(to: position..<pageEnd)
+            if let stale, !stale.isEmpty, stale.lowerBound == position {
+                footprint.append(.zeros(count: stale.count))
+                position = stale.upperBound
+                continue
+            }
+            let next = stale.flatMap { $0.isEmpty ? nil : $0.lowerBound } ?? pageEnd
+            footprint.append(
+                objects[object].memory.footprint(
+                    of: kind, at: position, count: Int(next - position), map))
+            position = next
         }
         return footprint
     }

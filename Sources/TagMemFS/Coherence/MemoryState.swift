@@ -22,6 +22,8 @@ struct MemoryState: ~Copyable {
     var ready: Deque<ReadyOperation> = []
     /// What is to be said to the kernel, recalls aside.
     var notices: Deque<Notice> = []
+    /// Pages that the kernel has of its own accord, and that are to go: nobody waits for that.
+    var strays: Deque<StrayPage> = []
     /// Notices of attributes that are not said.
     var untoldAttributes = 0
     /// Whether files of memory go through the kernel's page cache, which then writes to its own pages first.
@@ -146,6 +148,7 @@ struct Work: OptionSet {
     static let ready = Work(rawValue: 4)
     static let jobs = Work(rawValue: 8)
     static let notices = Work(rawValue: 16)
+    static let strays = Work(rawValue: 32)
 
     static func recall(_ lane: RecallLane) -> Work { lane == .free ? .recallFree : .recallSized }
 }
@@ -162,6 +165,16 @@ enum ReadyOperation {
         case .done(let completion, let error): completion.run(error)
         }
     }
+}
+
+/// A page of a file that the kernel has from a write that was refused.
+struct StrayPage: Equatable {
+    let node: NodeID
+    /// In bytes.
+    let offset: UInt64
+
+    /// So many are dropped at most; what the kernel has of others goes when it wants.
+    static let maximum = 1 << 10
 }
 
 /// Something to be said to the kernel that is no recall of a page that is in the way.

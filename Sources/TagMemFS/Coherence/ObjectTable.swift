@@ -42,8 +42,8 @@ struct ObjectRecord {
     /// When its bytes were changed.
     var changes = ContentChanges()
     /// Where pages of `mem` that the kernel has may hold bytes from behind the end that they had: a page's offset, and
-    /// the first of those bytes.
-    var staleTails: [UInt64: UInt64] = [:]
+    /// those of the file's bytes.
+    var staleBytes: [UInt64: Range<UInt64>] = [:]
     /// What the page cache mode keeps of each alias; empty in the other.
     var cached = CachedFiles()
 

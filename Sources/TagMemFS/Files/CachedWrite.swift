@@ -1,5 +1,20 @@
 import TagMemCore
 
+/// A file that is written through the kernel's page cache.
+protocol CachedWriteFile: AnyObject, Sendable {
+    var directory: CoherenceDirectory { get }
+    var node: NodeID { get }
+
+    func access(
+        _ purpose: MemoryAccess.Purpose, at offset: UInt64, count: Int, user: UInt32
+    ) throws(FileError) -> MemoryAccess
+
+    /// Copies bytes to the memory of a granted access. Returns how many were taken.
+    func store(
+        _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess, thread: Int32
+    ) throws(FileError) -> Int
+}
+
 /// A write that comes through the kernel's page cache (page cache mode), page by page: it covers one, or parts of two.
 ///
 /// Where the kernel has a page already, it copies the bytes into it, unlocks it, and then asks. By then the page may
@@ -7,12 +22,13 @@ import TagMemCore
 /// where that is the same, or nothing, the bytes go to memory; where it is different, the page is recalled first, as for
 /// a direct write. A page that the kernel keeps locked for the write is never different.
 final class CachedWrite: DeferredOperation, Completion {
-    private let file: MemoryFile
-    private let reply: ReplySlot
+    private let file: any CachedWriteFile
     private let offset: UInt64
     private let bytes: [UInt8]
     private let user: UInt32
     private let thread: Int32
+    /// Gets the bytes that were written, or why none was. Called once.
+    private let answer: @Sendable (Int, FileError?) -> Void
     private let state: Guarded<State>
 
     private struct State {
@@ -27,15 +43,16 @@ final class CachedWrite: DeferredOperation, Completion {
     private var directory: CoherenceDirectory { file.directory }
 
     init(
-        _ file: MemoryFile, _ reply: consuming Reply, at offset: UInt64, _ bytes: UnsafeRawBufferPointer
+        _ file: any CachedWriteFile, at offset: UInt64, _ bytes: [UInt8], user: UInt32, thread: Int32,
+        answer: @escaping @Sendable (Int, FileError?) -> Void
     ) {
         self.file = file
         self.offset = offset
-        self.bytes = unsafe Array(bytes)
-        user = reply.user
-        thread = reply.thread
+        self.bytes = bytes
+        self.user = user
+        self.thread = thread
+        self.answer = answer
         state = Guarded(State())
-        self.reply = ReplySlot(reply)
     }
 
     /// Begins with the next page.
@@ -107,7 +124,7 @@ final class CachedWrite: DeferredOperation, Completion {
             }
         }
         if let refusal { return finish(access, refusal, isGranted: true) }
-        directory.end(access)
+        directory.end(access, isWhole: count == access.count)
         go(on: count, of: access)
     }
 
@@ -128,12 +145,11 @@ final class CachedWrite: DeferredOperation, Completion {
             return state.done
         }
         if count == access.requested, done < bytes.count { return begin() }
-        if let reply = reply.take() { reply.written(done) }
+        answer(done, nil)
     }
 
     private func fail(_ error: FileError) {
-        guard let reply = reply.take() else { return }
         let done = state.withLock { $0.done }
-        if done > 0 { reply.written(done) } else { reply.error(error) }
+        answer(done, done > 0 ? nil : error)
     }
 }

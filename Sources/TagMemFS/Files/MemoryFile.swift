@@ -8,7 +8,7 @@ import TagMemCore
 /// the file and bytes of memory correspond.
 ///
 /// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
-class MemoryFile: OpenFile, @unchecked Sendable {
+class MemoryFile: OpenFile, CachedWriteFile, @unchecked Sendable {
     let fileSystem: FileSystem
     let dram: DRAM
     let directory: CoherenceDirectory
@@ -133,9 +133,7 @@ class MemoryFile: OpenFile, @unchecked Sendable {
         if unsafe bytes.isEmpty { return reply.written(0) }
         do throws(FileError) {
             try unsafe validate(bytes, isWriteback: false)
-            guard isDirect else {
-                return unsafe CachedWrite(self, reply, at: offset, bytes).begin()
-            }
+            guard isDirect else { return unsafe writeCached(reply, at: offset, bytes) }
             var access = try access(.write, at: offset, count: bytes.count, user: reply.user)
             switch directory.begin(&access) {
             case .decided(let grant): unsafe finishWrite(reply, bytes, access, grant)
@@ -144,6 +142,17 @@ class MemoryFile: OpenFile, @unchecked Sendable {
         } catch {
             reply.error(error)
         }
+    }
+
+    private func writeCached(_ reply: consuming Reply, at offset: UInt64, _ bytes: UnsafeRawBufferPointer) {
+        let (user, thread) = (reply.user, reply.thread)
+        let reply = ReplySlot(reply)
+        let write = unsafe CachedWrite(self, at: offset, Array(bytes), user: user, thread: thread) {
+            count, error in
+            guard let reply = reply.take() else { return }
+            if let error { reply.error(error) } else { reply.written(count) }
+        }
+        write.begin()
     }
 
     func finishWrite(

@@ -8,9 +8,9 @@ struct PageDemand {
         case truncate
         /// fallocate(2), or a direct write.
         case direct
-        /// A write through the page cache, which may hold the locks of these pages of `mem`: of its own, and of the next,
-        /// which the same request may have a part of.
-        case cached(Range<UInt64>)
+        /// A write through the page cache from this offset of `mem`, which may hold the locks of some of its pages: of its
+        /// own, and of the next, which the same request may have a part of.
+        case cached(from: UInt64, locked: Range<UInt64>)
     }
 
     let object: ObjectID
@@ -54,6 +54,8 @@ extension MemoryState {
     private func cause(of access: MemoryAccess) -> PageDemand.Cause {
         guard access.purpose == .cachedWrite else { return .direct }
         let end = access.offset + UInt64(access.requested)
-        return .cached(Page.start(access.offset)..<Page.start(end + Page.size - 1) + Page.size)
+        return .cached(
+            from: access.offset,
+            locked: Page.start(access.offset)..<Page.start(end + Page.size - 1) + Page.size)
     }
 }

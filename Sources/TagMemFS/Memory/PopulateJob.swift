@@ -208,7 +208,7 @@ struct PopulateJob: PageJob {
         state.objects[object].cached.isGrowing = true
         phase = .growing
         var locked: Range<UInt64> = 0..<0
-        if case .cached(let pages) = cause { locked = pages }
+        if case .cached(_, let pages) = cause { locked = pages }
         let zeroPages = state.objects[object].cached.takeZeroPages(besides: locked, for: newSize ?? 0)
         if zeroPages.isEmpty { return .again }
         return state.drop(zeroPages, of: object)

@@ -27,9 +27,10 @@ struct PunchJob: PageJob {
                 next = found.map { UInt64($0) * pageSize } ?? end
                 continue
             }
-            let obstacles = state.recallAll(of: frame, state.objects[object].memory.use)
-            if !obstacles.isEmpty { return state.wait(forAll: obstacles) }
+            var obstacles = state.recallAll(of: frame, state.objects[object].memory.use)
             let part = next % pageSize..<min(end, pageEnd) - UInt64(index) * pageSize
+            if part != 0..<pageSize { obstacles += state.recallViews(taggedBy: frame) }
+            if !obstacles.isEmpty { return state.wait(forAll: obstacles) }
             if part == 0..<pageSize {
                 state.free(frame)
                 state.objects[object].memory.pages.remove(index)

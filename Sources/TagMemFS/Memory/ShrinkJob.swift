@@ -45,8 +45,8 @@ struct ShrinkJob: PageJob {
         state.objects[object].memory.size = newSize
         next = state.objects[object].memory.sizeInPages
         let kept = UInt64(next) * state.pages.layout.pageSize
-        for offset in state.objects[object].staleTails.keys where offset >= newSize {
-            state.objects[object].staleTails[offset] = nil
+        for offset in state.objects[object].staleBytes.keys where offset >= newSize {
+            state.objects[object].staleBytes[offset] = nil
         }
         state.cutRecalls(of: object, at: kept)
         state.noteChange(of: object, newSize..<UInt64.max)
@@ -119,6 +119,7 @@ struct ShrinkJob: PageJob {
                 if lineState.holder != 0, !isOwnMem { state.recall(line) }
                 if lineState.isBusy || lineState.holder != 0 && !isOwnMem { obstacles.append(line) }
             }
+            if inPage != 0 { obstacles += state.recallViews(taggedBy: frame) }
             // The page of a file of tags that shows the end shows pages that are gone, too: it goes in any case.
             if !obstacles.isEmpty { return .blocked(.lines(obstacles)) }
             if inPage != 0 { state.clearTail(of: frame, from: inPage, withTags: !tagLines.isEmpty) }

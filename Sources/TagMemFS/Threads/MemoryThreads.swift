@@ -8,6 +8,7 @@ import TagMemCore
 /// | `ready` | accesses whose turn has come, answers of changes | nothing |
 /// | `jobs` | steps of jobs, compaction while the device is idle | nothing |
 /// | `answers` (`DelayedAnswers`) | answers that are given later: refusals that the kernel repeats | its clock |
+/// | `strays` | pages to drop that the kernel has from writes that were refused, in page cache mode | locks of pages, of writes too: nobody waits for this thread |
 /// | `notices` | sizes, attributes, clean pages to drop, wake-ups of who polls, what the kernel has of a page | locks of pages whose reads are answered at once, or within 20 ms |
 final class MemoryThreads: Sendable {
     private let directory: CoherenceDirectory
@@ -22,6 +23,7 @@ final class MemoryThreads: Sendable {
         let ready = Semaphore()
         let jobs = Semaphore()
         let notices = Semaphore()
+        let strays = Semaphore()
 
         func ring(_ work: Work) {
             for lane in RecallLane.allCases where work.contains(.recall(lane)) {
@@ -30,6 +32,7 @@ final class MemoryThreads: Sendable {
             if work.contains(.ready) { ready.post() }
             if work.contains(.jobs) { jobs.post() }
             if work.contains(.notices) { notices.post() }
+            if work.contains(.strays) { strays.post() }
         }
     }
 
@@ -66,6 +69,11 @@ final class MemoryThreads: Sendable {
                 }
             }
         }
+        run("strays", bells.strays) { [directory] in
+            while let stray = directory.nextStray() {
+                notifier.invalidate(stray.node, at: stray.offset, length: Page.size)
+            }
+        }
         let thread = DaemonThread("jobs") { [background, bells, isEnding] in
             while true {
                 background.waitForWork(bells.jobs)
@@ -94,7 +102,7 @@ final class MemoryThreads: Sendable {
         // Jobs end at their next steps, and what they made ready is answered.
         while directory.stepJob() {}
         isEnding.set()
-        for bell in bells.recalls + [bells.ready, bells.jobs, bells.notices] { bell.post() }
+        for bell in bells.recalls + [bells.ready, bells.jobs, bells.notices, bells.strays] { bell.post() }
         let threads = threads.withLock { threads in
             defer { threads = [] }
             return threads

@@ -89,6 +89,7 @@ extension ObjectKernel {
 
     private func beginRead() {
         guard let file = randomFile(), let offset = randomOffset(file) else { return }
+        if isCached(file) { return beginFill(of: 1) }
         let count = randomCount(file)
         let start = file.kind == .tagsHex ? offset & ~1 : offset
         for page in stride(from: Page.start(start), to: start + UInt64(count), by: 4096) {
@@ -108,6 +109,7 @@ extension ObjectKernel {
         let count = randomCount(file)
         let start = file.kind == .tagsHex ? offset & ~1 : offset
         if let object = file.object, file.kind == .mem, start + UInt64(count) > object.size { return }
+        if isCached(file) { return beginCachedWrite(file, start, count) }
         file.isLocked = true
         submit(Request(self, file, .write, start, count, value: randomValue()))
     }
@@ -117,12 +119,17 @@ extension ObjectKernel {
         let start = UInt64.random(in: 0...3 * pageSize, using: &generator) + object.size
         let offset = generator.oneIn(2) ? start : object.size
         guard offset + 8192 < UInt64(object.data.count) else { return }
+        if isCached(object.mem) { return beginCachedWrite(object.mem, offset, randomCount(object.mem)) }
         object.mem.isLocked = true
         submit(Request(self, object.mem, .write, offset, randomCount(object.mem), value: randomValue()))
     }
 
+    /// Whether a file is read and written through the page cache. In that mode the others cannot be mapped.
+    func isCached(_ file: File) -> Bool { shape.pageCache && !file.kind.showsTags }
+
     private func beginFill(of count: Int) {
-        guard let file = randomFile(), let offset = randomFillOffset(file) else { return }
+        guard let file = randomFile({ !shape.pageCache || isCached($0) }), let offset = randomFillOffset(file)
+        else { return }
         let offsets = (0..<count).map { offset + UInt64($0) * 4096 }
         guard offsets.allSatisfy({ file.pages[$0] == nil }) else { return }
         // The kernel asks for nothing behind the end that it knows.
@@ -135,10 +142,15 @@ extension ObjectKernel {
 
     private func store() {
         guard let (file, offset) = pick({ $0.bytes != nil && !$0.isLocked && !$0.isWriting }),
-            isOpenForWriting(file)
+            isOpenForWriting(file), file.pages[offset]?.isRefused == false
         else { return }
+        // Of the bytes of a write that are overwritten meanwhile nobody can tell whether they came back with the page.
+        if file.object?.isConverting == true, file.pages[offset]?.pending != nil { return }
+        let isUnknown = file.pages[offset].map { self.isUnknown($0, file, offset) } ?? false
         var parts: [(Int, Int, Place)] = []
-        let tail = file.pages[offset]?.tail ?? .max
+        // Behind the end that the kernel knows there is nothing, also if the object has grown.
+        let end = file.kind == .mem ? file.object.map { Int($0.size) - Int(offset) } : nil
+        let tail = min(file.pages[offset]?.tail ?? .max, end ?? .max)
         forEachKnown(of: footprint(file, offset, 4096)) { _, position, count, place in
             let count = min(count, tail - position)
             if count > 0 { parts.append((position, count, place)) }
@@ -153,12 +165,17 @@ extension ObjectKernel {
         file.pages[offset]?.bytes?.replaceSubrange(
             position + start..<position + start + length, with: bytes)
         file.pages[offset]?.isDirty = true
+        clock += 1
+        file.pages[offset]?.stored = clock
+        if isUnknown { return }
         remember(bytes, at: Place(object: place.object, isTags: place.isTags, offset: place.offset + start))
     }
 
     private func evict() {
         guard
-            let (file, offset) = pick({ $0.bytes != nil && !$0.isDirty && !$0.isLocked && !$0.isWriting })
+            let (file, offset) = pick({ page in
+                page.bytes != nil && !page.isDirty && !page.isLocked && !page.isWriting && page.pending == nil
+            })
         else { return }
         note("evict \(file) 0x\(String(offset, radix: 16))")
         file.pages[offset] = nil

@@ -13,6 +13,7 @@ extension ObjectKernel {
                 if let object = file.object, offset * file.kind.scale >= memory(of: object).size {
                     continue
                 }
+                if isUnknown(page, file, offset) { continue }
                 for line in directory.look({ $0.lines(ofPageAt: offset, of: file.kind, file.alias.object) })
                 where isShown(line, file) {
                     if let other = result[line] {
@@ -44,11 +45,13 @@ extension ObjectKernel {
         if let failure { throw fail(failure) }
         for file in files {
             for (offset, page) in file.pages {
-                guard let bytes = page.bytes else { continue }
+                guard let bytes = page.bytes, !isUnknown(page, file, offset) else { continue }
                 let footprint = footprint(file, offset, 4096)
                 forEachKnown(of: footprint) { address, position, count, place in
                     let count = min(count, (page.tail ?? .max) - position)
-                    guard count > 0 else { return }
+                    guard count > 0, page.pending?.overlaps(position..<position + count) != true else {
+                        return
+                    }
                     let part = bytes[position..<position + count]
                     let name = "\(file) 0x\(String(offset, radix: 16)) at \(position)"
                     if part != model(place, count) { failure = "lost in the page cache: \(name)" }
@@ -56,7 +59,8 @@ extension ObjectKernel {
                         failure = "a clean page is out of date: \(name)"
                     }
                 }
-                checkTags(of: file, offset, footprint)
+                // A page that is written as a whole is about to be judged.
+                if page.pending != 0..<4096 { checkTags(of: file, offset, footprint) }
             }
         }
         for object in objects where !object.isRemoved {

@@ -63,7 +63,8 @@ extension ObjectKernel {
     func resize() {
         guard
             let object = randomObject({ object in
-                !object.mem.isLocked && !object.mem.pages.values.contains { $0.isWriting }
+                !object.mem.isLocked && !hasCachedWrites(object)
+                    && !object.mem.pages.values.contains { $0.isWriting }
             })
         else { return }
         let size = randomSize()
@@ -94,6 +95,12 @@ extension ObjectKernel {
         // The size is known and write-backs flow, before the pages behind it are dropped.
         object.size = end
         object.mem.holdsBack = false
+        // A store between the old end and the new one is one that truncate(2) is under way for still, until all pages are
+        // dropped.
+        let oldEnd = Page.start(old)
+        if end > old, old != oldEnd, object.mem.pages[oldEnd]?.tail == nil {
+            object.mem.pages[oldEnd]?.tail = Int(old - oldEnd)
+        }
         for (offset, page) in object.mem.pages where offset + 4096 > end {
             if page.isLocked || page.isWriting { return .waiting }
         }
@@ -109,11 +116,6 @@ extension ObjectKernel {
             }
         }
         // Then all pages of the inode are dropped; those that are dirty are written back first.
-        // A store between the old end and the new one before that is one that truncate(2) is under way for still.
-        let oldEnd = Page.start(old)
-        if end > old, old != oldEnd, object.mem.pages[oldEnd]?.tail == nil {
-            object.mem.pages[oldEnd]?.tail = Int(old - oldEnd)
-        }
         if old != end, let offset = object.mem.pages.keys.min() {
             guard let page = object.mem.pages[offset], !page.isLocked, !page.isWriting else {
                 return .waiting
@@ -151,7 +153,9 @@ extension ObjectKernel {
 
     /// FALLOC_FL_PUNCH_HOLE, after which the kernel drops its pages of the range.
     func punch() {
-        guard let object = randomObject({ !$0.mem.isLocked && $0.size > 0 }) else { return }
+        guard let object = randomObject({ !$0.mem.isLocked && $0.size > 0 && !hasCachedWrites($0) }) else {
+            return
+        }
         let start = UInt64.random(in: 0..<object.size, using: &generator)
         let lower = generator.oneIn(2) ? start / pageSize * pageSize : start
         let upper = lower + UInt64.random(in: 1...3 * pageSize, using: &generator)
@@ -196,7 +200,7 @@ extension ObjectKernel {
     }
 
     func convert() {
-        guard let object = randomObject({ !$0.isConverting }) else { return }
+        guard let object = randomObject({ !$0.isConverting && !hasCachedWrites(nil) }) else { return }
         let use: PageUse = memory(of: object).kind == .tagged ? .untagged : .tagged
         object.isConverting = true
         clearTags(object, 0..<UInt64(object.data.count))
@@ -221,6 +225,8 @@ extension ObjectKernel {
         note(name)
         outstanding[ObjectIdentifier(object)] = name
         _ = directory.removed(object.id)
+        // Pages of zeros behind the end go with the inode.
+        for offset in object.mem.pages.keys where offset >= object.size { object.mem.pages[offset] = nil }
         for file in object.files where isOpenForWriting(file) {
             if directory.closed(file.alias, isWritable: true) { failure = "mem is open" }
         }

@@ -31,6 +31,7 @@ extension ObjectKernel {
         defer { directory.end(access) }
         guard let page = file.pages[writeback.offset], let bytes = page.bytes else { return }
         let footprint = access.footprint
+        rememberPending(page, footprint)
         checkPlace(of: file, writeback.offset, 4096, footprint, cuts: writeback.cuts)
         note("written back \(file) 0x\(String(writeback.offset, radix: 16))")
         let changed =
@@ -40,6 +41,8 @@ extension ObjectKernel {
         }
         directory.recallViews(of: changed)
         file.pages[writeback.offset]?.isWriting = false
+        // Out of date since the write in it was refused.
+        if page.isRefused, !page.isDirty { file.pages[writeback.offset] = nil }
     }
 
     func isIdle(_ lane: Lane) -> Bool {

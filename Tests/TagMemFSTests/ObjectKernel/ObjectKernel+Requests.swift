@@ -24,7 +24,12 @@ extension ObjectKernel {
             if !request.isFill { failure = "refused for its tags: \(request)" }
             drop(request)
         case .endOfFile:
-            if request.purpose != .read { failure = "answered with nothing: \(request)" }
+            if shape.pageCache, request.isFill, request.count == 4096 {
+                // The kernel takes it for a page of zeros.
+                request.file.pages[request.offset]?.bytes = Array(repeating: 0, count: 4096)
+            } else if request.purpose != .read {
+                failure = "answered with nothing: \(request)"
+            }
             drop(request)
         case .failed(let error):
             let expected: [FileError] = [.readaheadRefused, .noSpace, .pastEnd, .hole, .notTaggable]
@@ -103,7 +108,7 @@ extension ObjectKernel {
     }
 
     /// What is read is what was last written, save for what was stored meanwhile: through the file itself, or through
-    /// pages that were filled since.
+    /// pages that were filled since, or that were clean still.
     private func checkRead(_ request: Request, _ access: MemoryAccess) {
         let caching = cachingPages()
         forEachKnown(of: access.footprint) { address, _, count, place in
@@ -112,7 +117,7 @@ extension ObjectKernel {
                 guard let page = value.file.pages[value.offset], page.isDirty || page.isWriting else {
                     return false
                 }
-                return (value.file === request.file || page.filled > request.granted)
+                return (value.file === request.file || max(page.filled, page.stored) > request.granted)
                     && directory.map.location(of: key).address.rawValue
                         == address.rawValue & ~(directory.map.size(of: key) - 1)
             }

@@ -9,6 +9,7 @@ extension ObjectKernel {
     enum Message {
         case access(Request)
         case writeback(Writeback)
+        case cachedWrite(CachedRequest)
         case change(() -> Void)
     }
 
@@ -20,6 +21,10 @@ extension ObjectKernel {
         switch queue.removeFirst() {
         case .access(let request): begin(request)
         case .change(let body): body()
+        case .cachedWrite(let request):
+            // The thread may be held up before it does anything.
+            busyServers += 1
+            taken.append(request)
         case .writeback(let writeback):
             busyServers += 1
             writeback.access = directory.beginWriteback(

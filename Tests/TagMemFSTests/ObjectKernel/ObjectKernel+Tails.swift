@@ -18,7 +18,7 @@ extension ObjectKernel {
             file.pages[offset] = CachePage(isLocked: true)
             return submit(Request(self, file, .fill(pages: 1), offset, 4096))
         }
-        if page.bytes == nil || page.isLocked || page.isWriting { return }
+        if page.bytes == nil || page.isLocked || page.isWriting || isUnknown(page, file, offset) { return }
         let end = Int(object.size - offset)
         note("store behind the end \(file) 0x\(String(offset, radix: 16)) \(end)...")
         file.pages[offset]?.bytes?.replaceSubrange(end..., with: Array(repeating: 0xee, count: 4096 - end))
@@ -27,13 +27,17 @@ extension ObjectKernel {
         file.pages[offset]?.tail = tail
     }
 
-    /// An object has grown, and whoever wanted that knows: no page shows what was stored behind the old end.
+    /// An object has grown, and whoever wanted that knows: no page shows what was stored behind the old end. After a
+    /// write through the page cache one may until it is recalled.
     func checkTails(of object: Object) {
+        if isDraining { return }
         for file in object.files {
             for (offset, page) in file.pages {
                 guard page.bytes != nil, let tail = page.tail, offset + UInt64(tail) < object.size else {
                     continue
                 }
+                let lines = directory.look { $0.lines(ofPageAt: offset, of: file.kind, object.id) }
+                if shape.pageCache, lines.allSatisfy({ state(of: $0).isRecalled }) { continue }
                 failure = "what was stored behind the end shows: \(file) \(offset) from \(tail)"
             }
         }
@@ -49,7 +53,11 @@ extension ObjectKernel {
 
     /// False if the page cannot be locked.
     func beginPlannedFill() -> Bool {
-        guard let (file, offset) = plannedFills.first, let object = file.object else { return false }
+        guard let (file, offset) = plannedFills.first else { return false }
+        guard let object = file.object else {
+            plannedFills.removeFirst()
+            return true
+        }
         if !object.isRemoved, let page = file.pages[offset] {
             if page.isLocked { return false }
         } else if !object.isRemoved {

@@ -4,7 +4,8 @@
 /// one thing after the other until there is nothing left.
 extension ObjectKernel {
     var areThreadsIdle: Bool {
-        notice == nil && threads.allSatisfy { work, isAwake in !isAwake && bells.threads[work] == 0 }
+        notice == nil && stray == nil
+            && threads.allSatisfy { work, isAwake in !isAwake && bells.threads[work] == 0 }
     }
 
     /// One step of a thread. False if it sleeps, or waits for something.
@@ -27,6 +28,14 @@ extension ObjectKernel {
             }
             guard say(next) else { return false }
             notice = nil
+        case .strays:
+            if stray == nil { stray = directory.nextStray() }
+            guard let next = stray else {
+                threads[work] = false
+                return true
+            }
+            guard drop(next.node, next.offset) else { return false }
+            stray = nil
         }
         return true
     }
@@ -46,13 +55,10 @@ extension ObjectKernel {
             if file(node)?.pages[offset]?.isLocked == true { return false }
             note("\(node) is \(size) long")
         case .drop(let node, let offset, _):
-            guard let file = file(node), let page = file.pages[offset] else { return true }
-            if page.isLocked || page.isWriting { return false }
-            note("drop \(file) \(offset)")
-            file.pages[offset] = nil
+            return drop(node, offset)
         case .retrieve(let node, let offset, let body):
             // Takes no lock.
-            body(file(node)?.pages[offset]?.bytes)
+            body(file(node)?.pages[offset].flatMap { $0.bytes ?? $0.partial })
         case .done(let end, let error):
             directory.tell(end, error)
         case .attributes:
@@ -60,6 +66,19 @@ extension ObjectKernel {
         case .call:
             failure = "something is said that is about no memory"
         }
+        return true
+    }
+
+    /// FUSE_NOTIFY_INVAL_INODE. False while it waits.
+    private func drop(_ node: NodeID, _ offset: UInt64) -> Bool {
+        guard let file = file(node), let page = file.pages[offset] else { return true }
+        if page.isLocked || page.isWriting { return false }
+        if page.isDirty {
+            if !file.holdsBack { beginWriteback(file, offset) }
+            return false
+        }
+        note("drop \(file) \(offset)")
+        file.pages[offset] = nil
         return true
     }
 

@@ -23,6 +23,14 @@ extension ObjectKernel {
         var isWriting = false
         /// When it was filled.
         var filled = 0
+        /// When a program stored to it last.
+        var stored = 0
+        /// What a locked page that is out of date has, of a write to a part of it.
+        var partial: [UInt8]?
+        /// What a write left in it that is not answered yet.
+        var pending: Range<Int>?
+        /// Whether it has bytes of a write that was refused: a program stored to it before the answer.
+        var isRefused = false
         /// From where on it has what was stored behind the object's end.
         var tail: Int?
     }
@@ -168,18 +176,19 @@ extension ObjectKernel {
     enum Progress { case waiting, goingOn, done }
 
     /// What a thread of the daemon does, recalls aside.
-    enum ThreadWork: Int, Hashable { case ready, jobs, notices }
+    enum ThreadWork: Int, Hashable { case ready, jobs, notices, strays }
 
     /// How often the threads of the daemon were woken.
     final class Bells: @unchecked Sendable {
         private(set) var recalls = RecallLane.allCases.map { _ in 0 }
-        private(set) var threads: [ThreadWork: Int] = [.ready: 0, .jobs: 0, .notices: 0]
+        private(set) var threads: [ThreadWork: Int] = [.ready: 0, .jobs: 0, .notices: 0, .strays: 0]
 
         func ring(_ work: Work) {
             for lane in RecallLane.allCases where work.contains(.recall(lane)) { recalls[lane.rawValue] += 1 }
             if work.contains(.ready) { threads[.ready, default: 0] += 1 }
             if work.contains(.jobs) { threads[.jobs, default: 0] += 1 }
             if work.contains(.notices) { threads[.notices, default: 0] += 1 }
+            if work.contains(.strays) { threads[.strays, default: 0] += 1 }
         }
 
         /// Whether there was a call, which is taken.

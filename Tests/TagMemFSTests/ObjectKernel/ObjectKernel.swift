@@ -24,6 +24,8 @@ final class ObjectKernel: @unchecked Sendable {
         var reserve = false
         /// Objects of a few pages that end anywhere, and mostly what has to do with that.
         var ends = false
+        /// Whether files go through the page cache.
+        var pageCache = false
     }
 
     let shape: Shape
@@ -38,8 +40,12 @@ final class ObjectKernel: @unchecked Sendable {
 
     var lanes = RecallLane.allCases.map { Lane($0) }
     /// The threads that do one thing after the other.
-    var threads: [ThreadWork: Bool] = [.ready: false, .jobs: false, .notices: false]
+    var threads: [ThreadWork: Bool] = [
+        .ready: false, .jobs: false, .notices: false, .strays: false,
+    ]
     let bells = Bells()
+    /// What the thread of stray pages drops.
+    var stray: StrayPage?
     /// What the thread of notices is saying.
     var notice: Notice?
     /// What the kernel has sent and no thread has taken yet.
@@ -53,6 +59,10 @@ final class ObjectKernel: @unchecked Sendable {
     /// Accesses that are granted and not copied yet.
     var granted: [Request] = []
     var writebacks: [Writeback] = []
+    /// Cached writes that a thread has taken and not looked at yet.
+    var taken: [CachedRequest] = []
+    /// All cached writes that are not answered.
+    var cachedWrites: [CachedRequest] = []
     /// Requests and changes that were begun and not ended.
     var outstanding: [ObjectIdentifier: String] = [:]
     /// Changes that were answered, for the kernel to go on with. True when it could.
@@ -91,6 +101,7 @@ final class ObjectKernel: @unchecked Sendable {
         }
         maximumRequests = Int.random(in: 2...12, using: &generator)
         self.generator = generator
+        directory.look { $0.usesPageCache = shape.pageCache }
         for file in physicalFiles { _ = directory.opened(file.alias, isWritable: true) }
         if shape.reserve {
             directory.update { state in
@@ -149,7 +160,7 @@ final class ObjectKernel: @unchecked Sendable {
             left -= 1
             guard left > 0 else { throw fail("not at rest after many steps: \(outstanding.values)") }
             guard progress() else {
-                throw fail("deadlock: nothing can go on, and these wait: \(outstanding.values)")
+                throw fail("deadlock: nothing can go on, and these wait: \(whatWaits)")
             }
             try check()
         }
@@ -176,8 +187,19 @@ final class ObjectKernel: @unchecked Sendable {
     }
 
     private var isAtRest: Bool {
-        outstanding.isEmpty && granted.isEmpty && writebacks.isEmpty && answered.isEmpty
+        outstanding.isEmpty && granted.isEmpty && writebacks.isEmpty && answered.isEmpty && taken.isEmpty
             && queue.isEmpty && plannedFills.isEmpty && areThreadsIdle && lanes.allSatisfy { isIdle($0) }
+    }
+
+    private var whatWaits: String {
+        let pages = files.flatMap { file in
+            file.pages.filter { $0.value.isLocked || $0.value.isWriting }.map { "\(file) \($0.key)" }
+        }
+        return """
+            \(outstanding.values), granted \(granted), \(writebacks.count) write-backs, \(answered.count) changes, \
+            \(queue.count) requests, \(taken), \(plannedFills.map { "\($0.file) \($0.offset)" }), \
+            recalls \(lanes.map { "\($0.state)" }), \(busyServers) of \(servers) busy, locked \(pages)
+            """
     }
 
     /// Lets one of those that can go on do so. False if none can.
@@ -194,6 +216,11 @@ final class ObjectKernel: @unchecked Sendable {
                 self.finish(writeback); return true
             }
         }
+        for index in taken.indices {
+            choices.append {
+                self.begin(self.taken.remove(at: index)); return true
+            }
+        }
         for change in answered.indices { choices.append { self.finishChange(change) } }
         for _ in 0..<servers + 1 { choices.append { self.serve() } }
         choices.append { self.beginPlannedFill() }
@@ -201,6 +228,7 @@ final class ObjectKernel: @unchecked Sendable {
         for _ in 0..<3 { choices.append { self.goOn(.jobs) } }
         for _ in 0..<2 { choices.append { self.goOn(.ready) } }
         choices.append { self.goOn(.notices) }
+        choices.append { self.goOn(.strays) }
         choices.shuffle(using: &generator)
         return choices.contains { $0() }
     }
