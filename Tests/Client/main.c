@@ -49,7 +49,7 @@ static const struct command commands[] = {
     {"handed", "MOUNTPOINT", handed_main, 20, true},
     {"stress",
      "DIR BASE PAGES SECONDS SEED [--processes P] [--threads T] [--kill] [--mode none|sync|async|asymm] "
-     "[--tag-memory OFFSET|none] [--plain] [--lose N]",
+     "[--tag-memory OFFSET|none] [--page-cache] [--plain] [--lose N]",
      stress_main, 0, false},
     {"objects", "MOUNTPOINT SECONDS SEED [--processes P] [--threads T] [--objects N] [--kill] [--lose N]", objects_main, 0,
      false},

@@ -46,6 +46,10 @@ static struct options parse_options(int count, char **arguments) {
             options.kill = true;
             continue;
         }
+        if (strcmp(arguments[i], "--page-cache") == 0) {
+            options.page_cache = true;
+            continue;
+        }
         if (strcmp(arguments[i], "--plain") == 0) {
             options.plain = true;
             continue;

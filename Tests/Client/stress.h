@@ -80,6 +80,8 @@ struct options {
     uint64_t seed;
     enum mode mode;
     bool kill;
+    /// Tags cannot be mapped, and the kernel loses stores of others to the page of a write whose program is killed.
+    bool page_cache;
     /// Ordinary files: nothing checks tags, and only `tags` holds them. Tests the test.
     bool plain;
     /// If not 0, every n-th write is only pretended. Tests the test.

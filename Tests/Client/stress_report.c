@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 /// In which runs a kind of operation must happen.
-enum need { always, with_tags, with_tag_memory, with_refusals };
+enum need { always, with_tags, with_mapped_tags, with_mapped_hex, with_tag_memory, with_refusals, with_kills };
 
 struct expectation {
     const char *name;
@@ -32,12 +32,12 @@ static const struct expectation expectations[kind_count] = {
     [unmap_page] = {"munmap", always, 100},
     [reopen_file] = {"close", always, 100},
     [fork_exit] = {"child exits", always, 100},
-    [fork_kill] = {"child killed", always, 100},
+    [fork_kill] = {"child killed", with_kills, 100},
     [retag_tags] = {"retag tags", always, 100},
     [retag_hex] = {"retag tags.hex", with_tags, 100},
     [retag_memory] = {"retag mem", with_tag_memory, 100},
-    [retag_tags_mapped] = {"retag tags, mapped", always, 100},
-    [retag_hex_mapped] = {"retag tags.hex, mapped", with_tags, 100},
+    [retag_tags_mapped] = {"retag tags, mapped", with_mapped_tags, 100},
+    [retag_hex_mapped] = {"retag tags.hex, mapped", with_mapped_hex, 100},
     [retag_memory_mapped] = {"retag mem, mapped", with_tag_memory, 100},
     [retag_mixed] = {"mixed tags", always, 100},
     [read_tags] = {"read tags", always, 100},
@@ -57,6 +57,12 @@ static bool needed(const struct options *options, enum need need) {
         return true;
     case with_tags:
         return !options->plain;
+    case with_mapped_tags:
+        return !options->page_cache;
+    case with_mapped_hex:
+        return !options->plain && !options->page_cache;
+    case with_kills:
+        return !options->page_cache;
     case with_tag_memory:
         return !options->plain && options->tag_memory >= 0;
     case with_refusals:

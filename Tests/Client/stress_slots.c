@@ -311,7 +311,7 @@ static void resolve(struct worker *worker) {
 }
 
 void fork_child(struct worker *worker) {
-    enum { exits, killed_after, killed_anywhere } end = random_below(&worker->random, 3);
+    enum { exits, killed_after, killed_anywhere } end = random_below(&worker->random, worker->options->page_cache ? 1 : 3);
     enum kind kind = end == exits ? fork_exit : fork_kill;
     begin(worker, kind, -1, 0);
     atomic_store(&worker->status->child_ready, false);

@@ -40,12 +40,17 @@ static size_t encode(int alias, const uint8_t *tags, uint8_t *bytes) {
     return tag_bytes_per_page;
 }
 
+/// In page cache mode the files of tags cannot be mapped.
+static bool can_map(const struct worker *worker, int alias) {
+    return !worker->options->page_cache || alias == alias_tag_memory;
+}
+
 static void expect_tags(struct worker *worker, unsigned page, int alias) {
     uint8_t expected[granules_per_page], found[granules_per_page];
     size_t length = encode(alias, worker->shared->tags[page], expected);
     off_t offset = alias_offset(worker, alias, page, 0, 0);
     begin(worker, read_tags, alias, page);
-    bool mapped = chance(worker, 30);
+    bool mapped = can_map(worker, alias) && chance(worker, 30);
     if (mapped) {
         const uint8_t *map = get_mapping(worker, alias, offset, length, false);
         begin(worker, read_tags, alias, page);
@@ -75,6 +80,7 @@ static void write_tags(struct worker *worker, unsigned page, int alias, bool map
     uint8_t bytes[granules_per_page];
     size_t length = encode(alias, worker->shared->tags[page], bytes);
     off_t offset = alias_offset(worker, alias, page, 0, 0);
+    mapped = mapped && can_map(worker, alias);
     enum kind kind = retag_tags + (alias - alias_tags) + (mapped ? retag_tags_mapped - retag_tags : 0);
     uint8_t *map = mapped ? get_mapping(worker, alias, offset, length, true) : NULL;
     begin(worker, kind, alias, page);
