@@ -195,7 +195,7 @@ class MemoryFile: OpenFile, CachedWriteFile, @unchecked Sendable {
         directory.end(access)
         if let refusal { return reply.error(refusal) }
         // What lies behind an object's end by now is nobody's any more.
-        if access.count == 0, object.isPhysical { return reply.error(access.footprint.stop ?? .invalid) }
+        if access.count == 0, object.isPhysical, let stop = access.footprint.stop { return reply.error(stop) }
         reply.written(bytes.count)
     }
 
