@@ -89,9 +89,7 @@ extension ObjectKernel {
         send(.cachedWrite(request))
     }
 
-    /// A thread that has taken the request goes on with it.
     func begin(_ request: CachedRequest) {
-        busyServers -= 1
         let bytes = Array(repeating: request.value, count: request.count)
         CachedWrite(request, at: request.offset, bytes, user: 0, thread: 0) { [self] count, error in
             answered(request, count, error)

@@ -59,8 +59,8 @@ final class ObjectKernel: @unchecked Sendable {
     /// Accesses that are granted and not copied yet.
     var granted: [Request] = []
     var writebacks: [Writeback] = []
-    /// Cached writes that a thread has taken and not looked at yet.
-    var taken: [CachedRequest] = []
+    /// Requests that a thread has taken and not looked at yet.
+    var taken: [Message] = []
     /// All cached writes that are not answered.
     var cachedWrites: [CachedRequest] = []
     /// Requests and changes that were begun and not ended.
@@ -197,7 +197,7 @@ final class ObjectKernel: @unchecked Sendable {
         }
         return """
             \(outstanding.values), granted \(granted), \(writebacks.count) write-backs, \(answered.count) changes, \
-            \(queue.count) requests, \(taken), \(plannedFills.map { "\($0.file) \($0.offset)" }), \
+            \(queue.count) requests, \(taken.count) taken, \(plannedFills.map { "\($0.file) \($0.offset)" }), \
             recalls \(lanes.map { "\($0.state)" }), \(busyServers) of \(servers) busy, locked \(pages)
             """
     }
