@@ -79,12 +79,20 @@ _Static_assert(sizeof(struct out_header) == 16, "fuse_out_header");
 _Static_assert(offsetof(struct init_in, flags2) == 16, "fuse_init_in.flags2");
 _Static_assert(offsetof(struct init_out, flags2) == 32, "fuse_init_out.flags2");
 
+// libfuse has no name for a request's number. It serves a request on the thread that reads it.
+static _Thread_local uint64_t current_unique;
+
+uint64_t cfuse_current_unique(void) {
+    return current_unique;
+}
+
 static ssize_t read_request(int fd, void *buffer, size_t size, void *userdata) {
     struct cfuse_context *context = userdata;
     ssize_t count = read(fd, buffer, size);
     // An unmount in the middle of a request, or one by force, is an unmount all the same.
     if (count < 0 && errno == ECONNABORTED) errno = ENODEV;
     const struct in_header *header = buffer;
+    if (count >= (ssize_t)sizeof *header) current_unique = header->unique;
     if (count >= (ssize_t)(sizeof *header + sizeof(struct init_in)) && header->opcode == OPCODE_INIT) {
         const struct init_in *init = (const void *)(header + 1);
         if (context->wants_direct_io_mmap && init->flags & INIT_EXT && init->flags2 & INIT2_DIRECT_IO_ALLOW_MMAP) {

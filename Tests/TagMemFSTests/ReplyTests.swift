@@ -41,6 +41,7 @@ import Testing
         func caller(of request: RequestToken) -> (thread: Int32, user: UInt32) {
             (Int32(request.rawValue), 7)
         }
+        var currentNumber: UInt64 { 0 }
         func onInterruption(of request: RequestToken, tell handler: FaultLog) {}
         func isInterrupted(_ request: RequestToken) -> Bool { false }
 

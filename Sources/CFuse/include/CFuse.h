@@ -77,6 +77,10 @@ int cfuse_notify_retrieve(struct fuse_session *session, fuse_ino_t node, uint64_
 /// Call after fuse_session_mount and before the loop. Returns 0 or a negative errno.
 int cfuse_take_over_io(struct fuse_session *session);
 
+/// The number of the request that the calling thread, one of the session's loop, has read last and is serving. Numbers
+/// grow in the order in which the kernel sends requests.
+uint64_t cfuse_current_unique(void);
+
 // MARK: Answers
 
 typedef ssize_t cfuse_writev(int fd, const struct iovec *parts, int count);

@@ -7,6 +7,10 @@
 struct CachedFiles {
     /// Pages that came back since the file's last write, by the file's raw value.
     private var returned: [UInt32: PageSet] = [:]
+    /// Offsets of pages that were handed out since the file's last write, with the numbers of the requests. The kernel may
+    /// not have put up what was handed out last: it has one write to a file under way at a time, and what it asked for
+    /// before that it has put up before it wrote.
+    private var filled: [UInt32: [UInt64: UInt64]] = [:]
     /// Pages of `mem` behind its end that were answered with zeros: a read that was under way while the object was cut.
     /// The kernel keeps them until it is told otherwise.
     private(set) var zeroPages: Set<UInt64> = []
@@ -19,6 +23,7 @@ struct CachedFiles {
 
     mutating func writeEnded(_ kind: AliasKind) {
         if !returned.isEmpty { returned[kind.rawValue] = nil }
+        if !filled.isEmpty { filled[kind.rawValue] = nil }
     }
 
     func hasReturned(_ offset: UInt64, of kind: AliasKind) -> Bool {
@@ -28,6 +33,16 @@ struct CachedFiles {
     /// The same, where it is not known of all pages.
     func mayHaveReturned(_ offset: UInt64, of kind: AliasKind) -> Bool {
         returned[kind.rawValue].map { $0.isFull || $0.offsets.contains(offset) } ?? false
+    }
+
+    mutating func pageFilled(_ offset: UInt64, of kind: AliasKind, by number: UInt64) {
+        // What was handed out so long ago is there.
+        if filled[kind.rawValue]?.count == PageSet.maximum { filled[kind.rawValue] = nil }
+        filled[kind.rawValue, default: [:]][offset] = number
+    }
+
+    func wasFilled(_ offset: UInt64, of kind: AliasKind, after number: UInt64) -> Bool {
+        filled[kind.rawValue]?[offset].map { $0 > number } ?? false
     }
 
     /// Notes a page of zeros. Returns false if there are too many: it cannot be handed out.

@@ -150,6 +150,15 @@ final class CoherenceDirectory: Sendable {
         }
     }
 
+    /// Whether the kernel asked for the page of a cached write, and was given it, after it had sent the write.
+    func wasFilled(after write: MemoryAccess) -> Bool {
+        look { state in
+            guard let kind = write.alias.kind else { return false }
+            return state.objects[write.alias.object].cached.wasFilled(
+                Page.start(write.offset), of: kind, after: write.number)
+        }
+    }
+
     /// Whether a write that was refused is done all the same: its page came back with its bytes, see `CachedFiles`.
     func hasComeBack(_ access: MemoryAccess, _ bytes: UnsafeRawBufferPointer) -> Bool {
         look { state in unsafe state.hasComeBack(access, bytes) }

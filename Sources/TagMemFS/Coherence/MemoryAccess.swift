@@ -29,6 +29,8 @@ struct MemoryAccess {
     let tag: AddressTag?
     /// Whose request it is, for what one user may have waiting.
     let user: UInt32
+    /// In page cache mode: where the request stands among all that the kernel has sent.
+    var number: UInt64 = 0
 
     // MARK: As it was resolved last
 

@@ -10,6 +10,8 @@ extension MemoryState {
             forEachPage(of: access) { state, offset in
                 state.objects[access.alias.object].cached.pageReturned(offset, of: kind)
             }
+        case .fill:
+            objects[access.alias.object].cached.pageFilled(access.offset, of: kind, by: access.number)
         case .cachedWrite, .write:
             if isRefused, !access.wasHeld { letGo(of: access, kind) }
             recallIfReturned(access, kind)

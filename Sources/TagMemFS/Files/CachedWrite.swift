@@ -21,12 +21,15 @@ protocol CachedWriteFile: AnyObject, Sendable {
 /// have been recalled, which dropped it with them, and filled anew without them. So the kernel is asked for what it has:
 /// where that is the same, or nothing, the bytes go to memory; where it is different, the page is recalled first, as for
 /// a direct write. A page that the kernel keeps locked for the write is never different.
+/// What the kernel was given after it had sent the write it may not have put up yet, and has nothing to show: that is
+/// different, too.
 final class CachedWrite: DeferredOperation, Completion {
     private let file: any CachedWriteFile
     private let offset: UInt64
     private let bytes: [UInt8]
     private let user: UInt32
     private let thread: Int32
+    private let number: UInt64
     /// Gets the bytes that were written, or why none was. Called once.
     private let answer: @Sendable (Int, FileError?) -> Void
     private let state: Guarded<State>
@@ -44,13 +47,14 @@ final class CachedWrite: DeferredOperation, Completion {
 
     init(
         _ file: any CachedWriteFile, at offset: UInt64, _ bytes: [UInt8], user: UInt32, thread: Int32,
-        answer: @escaping @Sendable (Int, FileError?) -> Void
+        number: UInt64, answer: @escaping @Sendable (Int, FileError?) -> Void
     ) {
         self.file = file
         self.offset = offset
         self.bytes = bytes
         self.user = user
         self.thread = thread
+        self.number = number
         self.answer = answer
         state = Guarded(State())
     }
@@ -62,6 +66,7 @@ final class CachedWrite: DeferredOperation, Completion {
         let count = min(bytes.count - done, Int(Page.start(start) + Page.size - start))
         do throws(FileError) {
             var access = try file.access(purpose, at: start, count: count, user: user)
+            access.number = number
             switch directory.begin(&access) {
             case .decided(let grant): run(grant, access)
             case .queued(let ticket): directory.wait(ticket, self)
@@ -103,7 +108,13 @@ final class CachedWrite: DeferredOperation, Completion {
         guard let access = known else { return }
         let own = bytes[part(of: access, count: access.count)]
         let first = Int(access.offset % Page.size)
-        if let page, page.count >= first + own.count, page[first..<first + own.count] != own {
+        let isOther =
+            if let page, page.count >= first + own.count {
+                page[first..<first + own.count] != own
+            } else {
+                directory.wasFilled(after: access)
+            }
+        if isOther {
             directory.end(access)
             begin(.write)
         } else {

@@ -84,6 +84,7 @@ class MemoryFile: OpenFile, CachedWriteFile, @unchecked Sendable {
             let purpose: MemoryAccess.Purpose =
                 isFill ? .fill(pages: (size - 1) / Int(Page.size) + 1) : .read
             var access = try access(purpose, at: offset, count: size, user: reply.user)
+            if isFill, !isDirect { access.number = reply.number }
             switch directory.begin(&access) {
             case .decided(let grant): finishRead(reply, access, grant)
             case .queued(let ticket): directory.wait(ticket, DeferredRead(self, reply))
@@ -145,10 +146,11 @@ class MemoryFile: OpenFile, CachedWriteFile, @unchecked Sendable {
     }
 
     private func writeCached(_ reply: consuming Reply, at offset: UInt64, _ bytes: UnsafeRawBufferPointer) {
-        let (user, thread) = (reply.user, reply.thread)
+        let (user, thread, number) = (reply.user, reply.thread, reply.number)
         let reply = ReplySlot(reply)
-        let write = unsafe CachedWrite(self, at: offset, Array(bytes), user: user, thread: thread) {
-            count, error in
+        let write = unsafe CachedWrite(
+            self, at: offset, Array(bytes), user: user, thread: thread, number: number
+        ) { count, error in
             guard let reply = reply.take() else { return }
             if let error { reply.error(error) } else { reply.written(count) }
         }

@@ -64,6 +64,8 @@ extension LibfuseTransport {
         return (caller.pid, caller.uid)
     }
 
+    var currentNumber: UInt64 { cfuse_current_unique() }
+
     func onInterruption(of token: RequestToken, tell handler: FaultLog) {
         // SAFETY: the handler outlives the request.
         unsafe fuse_req_interrupt_func(

@@ -31,6 +31,10 @@ struct Reply: ~Copyable, Sendable {
     /// The user who made the request.
     var user: UInt32 { sink.caller(of: request).user }
 
+    /// Where the request stands among all that the kernel has sent. To be asked on the thread that got the request, before
+    /// it waits for anything.
+    var number: UInt64 { sink.currentNumber }
+
     /// Returns false if the answer did not reach whoever made the request.
     @discardableResult
     private consuming func give(_ answer: Answer) -> Bool {

@@ -16,6 +16,9 @@ protocol ReplySink: AnyObject, Sendable {
     /// Who made the request; thread 0 for a write-back.
     func caller(of request: RequestToken) -> (thread: Int32, user: UInt32)
 
+    /// The number of the request that the calling thread serves. It grows in the order in which the kernel sends requests.
+    var currentNumber: UInt64 { get }
+
     /// Tells `handler` when whoever made the request does not want to wait any more, or did not even before. The
     /// handler outlives the request.
     func onInterruption(of request: RequestToken, tell handler: FaultLog)

@@ -17,6 +17,8 @@ extension ObjectKernel {
         let value: UInt8
         /// The pages that have its bytes, and which.
         let parts: [(page: UInt64, range: Range<Int>)]
+        /// Where it stands among all that were sent.
+        var number: UInt64 = 0
         /// How many are in memory.
         var stored = 0
         /// Whether the file ends in it.
@@ -91,7 +93,8 @@ extension ObjectKernel {
 
     func begin(_ request: CachedRequest) {
         let bytes = Array(repeating: request.value, count: request.count)
-        CachedWrite(request, at: request.offset, bytes, user: 0, thread: 0) { [self] count, error in
+        CachedWrite(request, at: request.offset, bytes, user: 0, thread: 0, number: request.number) {
+            [self] count, error in
             answered(request, count, error)
         }.begin()
     }

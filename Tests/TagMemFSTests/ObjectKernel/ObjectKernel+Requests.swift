@@ -72,10 +72,26 @@ extension ObjectKernel {
                 let part = position..<min(position + request.file.pageBytes, access.footprint.count)
                 checkFill(request, access, part)
                 let bytes = content(access.footprint, count: position + request.file.pageBytes)
-                request.file.pages[offset]?.bytes = Array(bytes[position...])
-                clock += 1
-                request.file.pages[offset]?.filled = clock
+                let page = Array(bytes[position...])
+                let put = { [self] in
+                    request.file.pages[offset]?.bytes = page
+                    clock += 1
+                    request.file.pages[offset]?.filled = clock
+                }
                 position += request.file.pageBytes
+                if shape.pageCache {
+                    filling.append { [self] in
+                        put()
+                        drop(request)
+                    }
+                } else {
+                    put()
+                }
+            }
+            if shape.pageCache {
+                directory.end(access)
+                if request.isServed { busyServers -= 1 }
+                return
             }
         case .cachedWrite, .writeback: break
         }

@@ -13,7 +13,15 @@ extension ObjectKernel {
         case change(() -> Void)
     }
 
-    func send(_ message: Message) { queue.append(message) }
+    func send(_ message: Message) {
+        sent += 1
+        switch message {
+        case .access(let request): request.number = sent
+        case .cachedWrite(let request): request.number = sent
+        case .writeback, .change: break
+        }
+        queue.append(message)
+    }
 
     /// A thread takes the first request. False if there is none, or no thread.
     func serve() -> Bool {
@@ -40,8 +48,9 @@ extension ObjectKernel {
     }
 
     private func begin(_ request: Request) {
-        let access = MemoryAccess(
+        var access = MemoryAccess(
             request.purpose, request.file.alias, at: request.offset, count: request.count, tag: request.tag)
+        access.number = request.number
         switch directory.begin(access) as Begun {
         case .decided(let grant):
             if case .granted = grant {

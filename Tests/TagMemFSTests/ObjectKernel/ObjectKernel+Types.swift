@@ -106,6 +106,8 @@ extension ObjectKernel {
         let tag: AddressTag?
         let value: UInt8
         unowned let kernel: ObjectKernel
+        /// Where it stands among all that were sent.
+        var number: UInt64 = 0
         /// As it was granted.
         var access: MemoryAccess?
         var cuts = 0

@@ -59,6 +59,10 @@ final class ObjectKernel: @unchecked Sendable {
     /// Accesses that are granted and not copied yet.
     var granted: [Request] = []
     var writebacks: [Writeback] = []
+    /// Requests so far.
+    var sent: UInt64 = 0
+    /// What a thread of a program has still to do that got pages in page cache mode: they are not up to date before.
+    var filling: [() -> Void] = []
     /// Requests that a thread has taken and not looked at yet.
     var taken: [Message] = []
     /// All cached writes that are not answered.
@@ -187,7 +191,7 @@ final class ObjectKernel: @unchecked Sendable {
     }
 
     private var isAtRest: Bool {
-        outstanding.isEmpty && granted.isEmpty && writebacks.isEmpty && answered.isEmpty && taken.isEmpty
+        outstanding.isEmpty && granted.isEmpty && writebacks.isEmpty && answered.isEmpty && taken.isEmpty && filling.isEmpty
             && queue.isEmpty && plannedFills.isEmpty && areThreadsIdle && lanes.allSatisfy { isIdle($0) }
     }
 
@@ -214,6 +218,11 @@ final class ObjectKernel: @unchecked Sendable {
         for writeback in writebacks {
             choices.append {
                 self.finish(writeback); return true
+            }
+        }
+        for index in filling.indices {
+            choices.append {
+                self.filling.remove(at: index)(); return true
             }
         }
         for index in taken.indices {
