@@ -191,8 +191,9 @@ final class ObjectKernel: @unchecked Sendable {
     }
 
     private var isAtRest: Bool {
-        outstanding.isEmpty && granted.isEmpty && writebacks.isEmpty && answered.isEmpty && taken.isEmpty && filling.isEmpty
-            && queue.isEmpty && plannedFills.isEmpty && areThreadsIdle && lanes.allSatisfy { isIdle($0) }
+        outstanding.isEmpty && granted.isEmpty && writebacks.isEmpty && answered.isEmpty && taken.isEmpty
+            && filling.isEmpty && queue.isEmpty && plannedFills.isEmpty && areThreadsIdle
+            && lanes.allSatisfy { isIdle($0) }
     }
 
     private var whatWaits: String {
