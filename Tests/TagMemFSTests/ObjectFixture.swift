@@ -162,8 +162,9 @@ final class ObjectFixture {
 
     /// What the kernel writes back of a page: `byte` everywhere.
     func writeBack(_ byte: UInt8, _ kind: AliasKind, of object: ObjectID, at offset: UInt64) throws {
-        let access = directory.beginWriteback(
-            Alias(object: object, kind: kind), at: offset, count: 4096)
+        let access = unsafe Array(repeating: byte, count: 4096).withUnsafeBytes {
+            unsafe directory.beginWriteback(Alias(object: object, kind: kind), at: offset, $0)
+        }
         for index in access.footprint.pieces.indices {
             if case .memory(let address, let count) = access.footprint.pieces[index] {
                 set(address, count, byte)

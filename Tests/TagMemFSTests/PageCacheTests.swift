@@ -90,6 +90,56 @@ import Testing
         #expect(try fixture.isAll(0x55, object, page: 0))
     }
 
+    @Test(
+        "what comes back of a page that shows a write too late leaves the write's bytes alone",
+        arguments: [false, true])
+    func unseen(_ isGivenAnew: Bool) throws {
+        let fixture = try makeFixture()
+        let object = try fixture.make(.tagged, pages: 1)
+        let address = try fixture.address(of: object, page: 0)
+        fixture.set(address, 4096, 1)
+        try fixture.fill(Self.view0, of: object, at: 0)
+        let write = fixture.begin(.cachedWrite, Self.view0, of: object, at: 100, count: 50)
+        fixture.directory.noteUnseen(try #require(write.access))
+        fixture.set(address + 100, 50, 2)
+        try fixture.end(write)
+        #expect(try fixture.line(of: object, page: 0).isRecalled)
+        if isGivenAnew { try fixture.fill(Self.view0, of: object, at: 0) }
+        // The page is as it was before; then a program has stored to it, to what the write was about, too.
+        try fixture.writeBack(1, Self.view0, of: object, at: 0)
+        #expect(try fixture.isAll(isGivenAnew ? 1 : 2, object, page: 0, 100..<150))
+        try fixture.writeBack(3, Self.view0, of: object, at: 0)
+        #expect(try fixture.isAll(3, object, page: 0))
+        try fixture.recallAll()
+        // Nothing is remembered when the page is gone.
+        fixture.set(address + 100, 50, 2)
+        try fixture.fill(Self.view0, of: object, at: 0)
+        try fixture.writeBack(1, Self.view0, of: object, at: 0)
+        #expect(try fixture.isAll(1, object, page: 0))
+    }
+
+    @Test("a page that was given after the kernel had sent the write may not show it")
+    func filledAfter() throws {
+        let fixture = try makeFixture()
+        let object = try fixture.make(.tagged, pages: 1)
+        let alias = Alias(object: object, kind: .mem)
+        for (fill, write, isAfter) in [(5, 4, true), (6, 7, false), (9, 8, true)] as [(UInt64, UInt64, Bool)]
+        {
+            var access = MemoryAccess(.fill(pages: 1), alias, at: 0, count: 4096)
+            access.number = fill
+            guard case .decided(.granted) = fixture.directory.begin(&access) else { throw Failure() }
+            fixture.directory.end(access)
+            access = MemoryAccess(.cachedWrite, alias, at: 8, count: 8)
+            access.number = write
+            guard case .decided(.granted) = fixture.directory.begin(&access) else { throw Failure() }
+            #expect(fixture.directory.wasFilled(after: access) == isAfter)
+            fixture.directory.end(access)
+            #expect(!fixture.directory.wasFilled(after: access))
+        }
+    }
+
+    private struct Failure: Error {}
+
     @Test("of a page that a write has made larger comes back what a program has stored since, but no gap")
     func growth() throws {
         let fixture = try makeFixture()

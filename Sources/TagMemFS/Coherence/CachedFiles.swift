@@ -11,6 +11,9 @@ struct CachedFiles {
     /// not have put up what was handed out last: it has one write to a file under way at a time, and what it asked for
     /// before that it has put up before it wrote.
     private var filled: [UInt32: [UInt64: UInt64]] = [:]
+    /// Writes at which the kernel had nothing to show of the page, by file and page. What it was given before the write it
+    /// may put up after that.
+    private var unseen: [UInt32: [UInt64: [UnseenWrite]]] = [:]
     /// Pages of `mem` behind its end that were answered with zeros: a read that was under way while the object was cut.
     /// The kernel keeps them until it is told otherwise.
     private(set) var zeroPages: Set<UInt64> = []
@@ -45,6 +48,25 @@ struct CachedFiles {
         filled[kind.rawValue]?[offset].map { $0 > number } ?? false
     }
 
+    mutating func addUnseen(_ write: UnseenWrite, _ offset: UInt64, of kind: AliasKind) {
+        if unseen[kind.rawValue]?.count == PageSet.maximum { unseen[kind.rawValue] = nil }
+        var writes = unseen[kind.rawValue]?[offset] ?? []
+        if writes.count == UnseenWrite.maximum { writes.removeFirst() }
+        unseen[kind.rawValue, default: [:]][offset] = writes + [write]
+    }
+
+    func unseenWrites(_ offset: UInt64, of kind: AliasKind) -> [UnseenWrite] {
+        unseen.isEmpty ? [] : unseen[kind.rawValue]?[offset] ?? []
+    }
+
+    /// The kernel has no page from before those writes, or one from after.
+    mutating func forgetUnseen(_ offset: UInt64, of kind: AliasKind) {
+        guard !unseen.isEmpty, unseen[kind.rawValue]?.removeValue(forKey: offset) != nil else { return }
+        if unseen[kind.rawValue]?.isEmpty == true { unseen[kind.rawValue] = nil }
+    }
+
+    mutating func forgetAllUnseen() { unseen = [:] }
+
     /// Notes a page of zeros. Returns false if there are too many: it cannot be handed out.
     mutating func addZeroPage(_ offset: UInt64) -> Bool {
         if isGrowing || zeroPages.count >= PageSet.maximum { return false }
@@ -58,6 +80,15 @@ struct CachedFiles {
         defer { zeroPages = zeroPages.filter { locked.contains($0) && $0 >= size } }
         return zeroPages.filter { !locked.contains($0) }
     }
+}
+
+/// Bytes of a page that a write has replaced.
+struct UnseenWrite {
+    let start: Int
+    let old: [UInt8]
+
+    /// So many are remembered of a page.
+    static let maximum = 64
 }
 
 /// Pages of a file, of which a limited number is remembered.

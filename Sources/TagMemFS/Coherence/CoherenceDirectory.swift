@@ -139,12 +139,15 @@ final class CoherenceDirectory: Sendable {
     }
 
     /// Claims the memory of a page that comes back, which cannot wait. To be ended.
-    func beginWriteback(_ alias: Alias, at offset: UInt64, count: Int) -> MemoryAccess {
+    func beginWriteback(
+        _ alias: Alias, at offset: UInt64, _ bytes: UnsafeRawBufferPointer
+    ) -> MemoryAccess {
         look { state in
-            var access = MemoryAccess(.writeback, alias, at: offset, count: count)
+            var access = MemoryAccess(.writeback, alias, at: offset, count: bytes.count)
             state.resolve(&access)
             access.mode = state.objects[alias.object].memory.mode
             state.judge(&access)
+            unsafe state.leaveOutReplaced(&access, bytes)
             state.mark(access)
             return access
         }
@@ -158,6 +161,9 @@ final class CoherenceDirectory: Sendable {
                 Page.start(write.offset), of: kind, after: write.number)
         }
     }
+
+    /// The kernel has nothing to show of the page of a cached write, which is about to be done.
+    func noteUnseen(_ write: MemoryAccess) { look { $0.noteUnseen(write) } }
 
     /// Whether a write that was refused is done all the same: its page came back with its bytes, see `CachedFiles`.
     func hasComeBack(_ access: MemoryAccess, _ bytes: UnsafeRawBufferPointer) -> Bool {

@@ -50,6 +50,29 @@ struct Footprint {
 
     /// Lines that a page of a file shares with the one before, as where the object's last 4 KiB of tags end, are named
     /// once.
+    /// Has bytes of the range go nowhere, those that are marked.
+    mutating func leaveOut(_ isLeftOut: [Bool]) {
+        var rest = Footprint()
+        var position = 0
+        for index in pieces.indices {
+            let piece = pieces[index]
+            defer { position += piece.count }
+            guard case .memory(let address, let count) = piece, position + count <= isLeftOut.count else {
+                rest.append(piece)
+                continue
+            }
+            var start = 0
+            while start < count {
+                let isOut = isLeftOut[position + start]
+                let end = (start..<count).first { isLeftOut[position + $0] != isOut } ?? count
+                let part = end - start
+                rest.append(isOut ? .zeros(count: part) : .memory(address + UInt64(start), count: part))
+                start = end
+            }
+        }
+        pieces = rest.pieces
+    }
+
     /// Appends what follows, of which the first line may be the last one that is there.
     mutating func append(_ next: Footprint) {
         for index in next.pieces.indices { append(next.pieces[index]) }

@@ -12,6 +12,7 @@ extension MemoryState {
             }
         case .fill:
             objects[access.alias.object].cached.pageFilled(access.offset, of: kind, by: access.number)
+            objects[access.alias.object].cached.forgetUnseen(access.offset, of: kind)
         case .cachedWrite, .write:
             if isRefused, !access.wasHeld { letGo(of: access, kind) }
             recallIfReturned(access, kind)
@@ -20,11 +21,48 @@ extension MemoryState {
         }
     }
 
+    /// The kernel has nothing to show of a page, of which it may have been given something nevertheless. What comes back
+    /// of it without having been given anew is from before the write.
+    mutating func noteUnseen(_ write: MemoryAccess) {
+        guard let kind = write.alias.kind else { return }
+        var old: [UInt8] = []
+        for index in write.footprint.pieces.indices {
+            let piece = write.footprint.pieces[index]
+            var bytes = [UInt8](repeating: 0, count: piece.count)
+            // SAFETY: the buffer is the array's, for the closure's duration.
+            if case .memory(let address, _) = piece {
+                unsafe bytes.withUnsafeMutableBytes { unsafe dram.read($0, from: address) }
+            }
+            old += bytes
+        }
+        objects[write.alias.object].cached.addUnseen(
+            UnseenWrite(start: Int(write.offset % Page.size), old: old), Page.start(write.offset), of: kind)
+    }
+
+    /// Leaves out of what comes back what writes have replaced that the page does not show.
+    func leaveOutReplaced(_ writeback: inout MemoryAccess, _ bytes: UnsafeRawBufferPointer) {
+        guard usesPageCache, let kind = writeback.alias.kind else { return }
+        let cached = objects[writeback.alias.object].cached
+        var isReplaced: [Bool] = []
+        for page in stride(from: 0, to: bytes.count, by: Int(Page.size)) {
+            for write in cached.unseenWrites(writeback.offset + UInt64(page), of: kind) {
+                if isReplaced.isEmpty { isReplaced = Array(repeating: false, count: bytes.count) }
+                for (index, old) in write.old.enumerated() where page + write.start + index < bytes.count {
+                    if unsafe bytes[page + write.start + index] == old {
+                        isReplaced[page + write.start + index] = true
+                    }
+                }
+            }
+        }
+        if !isReplaced.isEmpty { writeback.footprint.leaveOut(isReplaced) }
+    }
+
     /// A page that came back while a write of it was under way may show what a program stored to it after the write had left
     /// its bytes there, and the write has overwritten that in memory.
     private mutating func recallIfReturned(_ access: MemoryAccess, _ kind: AliasKind) {
+        let (page, cached) = (Page.start(access.offset), objects[access.alias.object].cached)
         guard access.purpose == .cachedWrite,
-            objects[access.alias.object].cached.mayHaveReturned(Page.start(access.offset), of: kind)
+            cached.mayHaveReturned(page, of: kind) || !cached.unseenWrites(page, of: kind).isEmpty
         else { return }
         for index in access.claims.indices where access.claims[index].intent == .cachedWrite {
             for line in access.claims[index].lines where lines[line].holder == access.alias.holder {

@@ -22,7 +22,7 @@ protocol CachedWriteFile: AnyObject, Sendable {
 /// where that is the same, or nothing, the bytes go to memory; where it is different, the page is recalled first, as for
 /// a direct write. A page that the kernel keeps locked for the write is never different.
 /// What the kernel was given after it had sent the write it may not have put up yet, and has nothing to show: that is
-/// different, too.
+/// different, too; and what it was given before that, and shows only after the write, comes back without the bytes.
 final class CachedWrite: DeferredOperation, Completion {
     private let file: any CachedWriteFile
     private let offset: UInt64
@@ -114,6 +114,7 @@ final class CachedWrite: DeferredOperation, Completion {
             } else {
                 directory.wasFilled(after: access)
             }
+        if page == nil, !isOther { directory.noteUnseen(access) }
         if isOther {
             directory.end(access)
             begin(.write)

@@ -104,9 +104,10 @@ class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
         let granule = Int(TagGranule.size)
         var position = 0
         for index in access.footprint.pieces.indices where position < bytes.count {
-            guard case .memory(let start, let size) = access.footprint.pieces[index] else { continue }
-            let count = min(size, bytes.count - position)
+            let piece = access.footprint.pieces[index]
+            let count = min(piece.count, bytes.count - position)
             defer { position += count }
+            guard case .memory(let start, _) = piece else { continue }
             if dram.firstMismatch(of: tag, at: start, count: count) == nil { continue }
             for part in stride(from: 0, to: count, by: granule) {
                 let physical = start + UInt64(part)

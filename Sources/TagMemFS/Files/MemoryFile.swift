@@ -182,7 +182,7 @@ class MemoryFile: OpenFile, CachedWriteFile, @unchecked Sendable {
     private func writeBack(_ reply: consuming Reply, at offset: UInt64, _ bytes: UnsafeRawBufferPointer) {
         fileSystem.counters.add(.writebacks)
         guard kind != nil else { return reply.error(.notSupported) }
-        let access = directory.beginWriteback(alias, at: offset, count: bytes.count)
+        let access = unsafe directory.beginWriteback(alias, at: offset, bytes)
         var refusal: FileError?
         do throws(FileError) {
             if access.count > 0 {

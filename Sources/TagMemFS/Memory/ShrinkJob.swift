@@ -48,6 +48,7 @@ struct ShrinkJob: PageJob {
         for offset in state.objects[object].staleBytes.keys where offset >= newSize {
             state.objects[object].staleBytes[offset] = nil
         }
+        state.objects[object].cached.forgetAllUnseen()
         state.cutRecalls(of: object, at: kept)
         state.noteChange(of: object, newSize..<UInt64.max)
         phase = .cutting

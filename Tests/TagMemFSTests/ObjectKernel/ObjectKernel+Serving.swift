@@ -40,8 +40,10 @@ extension ObjectKernel {
         case .cachedWrite(let request): begin(request)
         case .writeback(let writeback):
             busyServers += 1
-            writeback.access = directory.beginWriteback(
-                writeback.file.alias, at: writeback.offset, count: writeback.count)
+            let bytes = (writeback.file.pages[writeback.offset]?.bytes ?? []).prefix(writeback.count)
+            writeback.access = unsafe bytes.withUnsafeBytes {
+                unsafe directory.beginWriteback(writeback.file.alias, at: writeback.offset, $0)
+            }
             writeback.cuts = writeback.file.object?.cuts ?? 0
             writebacks.append(writeback)
         }
