@@ -17,9 +17,10 @@ private let stressSeconds: Int = {
 /// The client's tests, each with a device of the default map, which the client knows.
 @Suite("Stress: the client's tests of concurrent access", .serialized, .timeLimit(.minutes(60)))
 struct StressTests {
-    private func stress(_ device: Device, seed: UInt64, _ options: [String]) throws {
+    private func stress(_ device: Device, seed: UInt64, pages: Int = 6, _ options: [String]) throws {
         let arguments = [
-            "stress", device.path("phys"), "0x40100000", "6", "\(stressSeconds)", "\(seed % 1_000_000)",
+            "stress", device.path("phys"), "0x40100000", "\(pages)", "\(stressSeconds)",
+            "\(seed % 1_000_000)",
         ]
         let outcome = try client(arguments + options, timeout: Double(stressSeconds + 70))
         #expect(outcome.succeeded && outcome.output.contains("ok stress"), "\(outcome.output)")
@@ -34,6 +35,20 @@ struct StressTests {
     func modes(options: [String]) throws {
         try withDevice(size: "1G", limit: Double(stressSeconds + 100)) { device in
             try withSeed { try stress(device, seed: $0.next(), options) }
+        }
+    }
+
+    /// To one page, so that its contents and the writes to it cross all the time.
+    @Test(
+        "The same in page cache mode, with a thread that is slow", .repeatable, arguments: ["none", "async"])
+    func pageCache(mode: String) throws {
+        let limit = Double(stressSeconds + 100)
+        try withDevice(size: "1G", mountOptions: ["page_cache"], limit: limit) { device in
+            try device.slowThread()
+            try withSeed {
+                try stress(
+                    device, seed: $0.next(), pages: 1, ["--page-cache", "--processes", "9", "--mode", mode])
+            }
         }
     }
 

@@ -145,6 +145,22 @@ final class Device: @unchecked Sendable {
         return try #require(line?.split(separator: " ").dropLast().last.flatMap { Int($0) })
     }
 
+    /// Gives one of the threads that serve requests only what everybody else leaves of the processors. Those have the
+    /// daemon's name, as its first thread, which waits for them.
+    func slowThread() throws {
+        let tasks = "/proc/\(daemon.pid)/task"
+        let name = try contents(of: "/proc/\(daemon.pid)/comm")
+        let thread = try #require(
+            names(in: tasks).compactMap { pid_t($0) }.sorted().first {
+                try $0 != daemon.pid && contents(of: "\(tasks)/\($0)/comm") == name
+            })
+        var parameters = sched_param(sched_priority: 0)
+        try check { unsafe sched_setscheduler(thread, Self.idlePolicy, &parameters) }
+    }
+
+    /// SCHED_IDLE, of which Glibc's module has no name.
+    private static let idlePolicy: Int32 = 5
+
     /// The guard process of the daemon: its child of that name, which it takes once it runs.
     func guardProcess() throws -> pid_t {
         var found: pid_t?
