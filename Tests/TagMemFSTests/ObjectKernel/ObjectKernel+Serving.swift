@@ -26,27 +26,26 @@ extension ObjectKernel {
     /// A thread takes the first request. False if there is none, or no thread.
     func serve() -> Bool {
         guard !queue.isEmpty, busyServers < servers else { return false }
-        busyServers += 1
-        taken.append(queue.removeFirst())
-        return true
-    }
-
-    /// A thread that has taken a request, and that may have been held up since, goes on with it.
-    func begin(_ message: Message) {
-        busyServers -= 1
-        switch message {
+        switch queue.removeFirst() {
         case .access(let request): begin(request)
         case .change(let body): body()
-        case .cachedWrite(let request): begin(request)
+        case .cachedWrite(let request):
+            // The thread may be held up before it does anything.
+            busyServers += 1
+            taken.append(request)
         case .writeback(let writeback):
             busyServers += 1
-            let bytes = (writeback.file.pages[writeback.offset]?.bytes ?? []).prefix(writeback.count)
+            // The page may be gone by now; its bytes are on their way all the same.
+            var bytes = writeback.file.pages[writeback.offset]?.bytes ?? []
+            bytes += Array(repeating: 0, count: max(0, writeback.count - bytes.count))
+            bytes.removeLast(bytes.count - writeback.count)
             writeback.access = unsafe bytes.withUnsafeBytes {
                 unsafe directory.beginWriteback(writeback.file.alias, at: writeback.offset, $0)
             }
             writeback.cuts = writeback.file.object?.cuts ?? 0
             writebacks.append(writeback)
         }
+        return true
     }
 
     private func begin(_ request: Request) {
