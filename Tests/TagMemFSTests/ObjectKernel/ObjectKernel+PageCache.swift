@@ -91,9 +91,7 @@ extension ObjectKernel {
         send(.cachedWrite(request))
     }
 
-    /// A thread that has taken the request goes on with it.
     func begin(_ request: CachedRequest) {
-        busyServers -= 1
         let bytes = Array(repeating: request.value, count: request.count)
         CachedWrite(request, at: request.offset, bytes, user: 0, thread: 0, number: request.number) {
             [self] count, error in

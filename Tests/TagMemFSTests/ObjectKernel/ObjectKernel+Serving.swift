@@ -26,13 +26,18 @@ extension ObjectKernel {
     /// A thread takes the first request. False if there is none, or no thread.
     func serve() -> Bool {
         guard !queue.isEmpty, busyServers < servers else { return false }
-        switch queue.removeFirst() {
+        busyServers += 1
+        taken.append(queue.removeFirst())
+        return true
+    }
+
+    /// A thread that has taken a request, and that may have been held up since, goes on with it.
+    func begin(_ message: Message) {
+        busyServers -= 1
+        switch message {
         case .access(let request): begin(request)
         case .change(let body): body()
-        case .cachedWrite(let request):
-            // The thread may be held up before it does anything.
-            busyServers += 1
-            taken.append(request)
+        case .cachedWrite(let request): begin(request)
         case .writeback(let writeback):
             busyServers += 1
             // The page may be gone by now; its bytes are on their way all the same.
@@ -45,7 +50,6 @@ extension ObjectKernel {
             writeback.cuts = writeback.file.object?.cuts ?? 0
             writebacks.append(writeback)
         }
-        return true
     }
 
     private func begin(_ request: Request) {

@@ -63,8 +63,8 @@ final class ObjectKernel: @unchecked Sendable {
     var sent: UInt64 = 0
     /// What a thread of a program has still to do that got pages in page cache mode: they are not up to date before.
     var filling: [() -> Void] = []
-    /// Cached writes that a thread has taken and not looked at yet.
-    var taken: [CachedRequest] = []
+    /// Requests that a thread has taken and not looked at yet.
+    var taken: [Message] = []
     /// All cached writes that are not answered.
     var cachedWrites: [CachedRequest] = []
     /// Requests and changes that were begun and not ended.
