@@ -32,6 +32,12 @@ final class DaemonThread: @unchecked Sendable {
         precondition(isJoined.set(), "a thread is joined once")
         pthread_join(thread, nil)
     }
+
+    /// Leaves the thread to itself, instead of joining it.
+    func detach() {
+        precondition(isJoined.set(), "a thread that is joined cannot be left to itself")
+        pthread_detach(thread)
+    }
 }
 
 private final class ThreadContext: Sendable {
@@ -45,4 +51,6 @@ private final class ThreadContext: Sendable {
 }
 
 /// Starts a thread that nobody waits for: it runs as long as the process, or until `body` returns.
-func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) { _ = DaemonThread(name, body) }
+func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) {
+    DaemonThread(name, body).detach()
+}
