@@ -86,7 +86,13 @@ extension SimulatedKernel {
         case .write:
             checkUncached(request, claim)
         case .fill:
-            if claim.tag != nil, request.mode.refusesMismatchingPages, naiveMismatch(claim) != nil {
+            // Tags that came back since it was decided, for which nobody waits, take the page away again.
+            let isRecalled = claim.footprint.spans.indices.contains { index in
+                claim.footprint.spans[index].lines.contains { directory.line($0).isRecalled }
+            }
+            if claim.tag != nil, request.mode.refusesMismatchingPages, naiveMismatch(claim) != nil,
+                !isRecalled
+            {
                 failure = "granted against the tags: \(request)"
             }
         case .read, .cachedWrite, .writeback:
