@@ -50,7 +50,7 @@ struct Footprint {
 
     /// Lines that a page of a file shares with the one before, as where the object's last 4 KiB of tags end, are named
     /// once.
-    /// Has bytes of the range go nowhere, those that are marked.
+    /// Has those of its bytes go nowhere that are marked; their lines stay.
     mutating func leaveOut(_ isLeftOut: [Bool]) {
         var rest = Footprint()
         var position = 0
@@ -71,22 +71,6 @@ struct Footprint {
             }
         }
         pieces = rest.pieces
-    }
-
-    /// Appends what follows, of which the first line may be the last one that is there.
-    mutating func append(_ next: Footprint) {
-        for index in next.pieces.indices { append(next.pieces[index]) }
-        for index in next.spans.indices {
-            var span = next.spans[index]
-            if let last = spans.isEmpty ? nil : spans[spans.count - 1], last.lines.last == span.start {
-                span.start += 1
-                span.count -= 1
-                if span.companion >= 0 { span.companion += 1 }
-                if span.count == 0 { continue }
-            }
-            append(span)
-        }
-        stop = next.stop
     }
 
     mutating func append(_ span: LineSpan) {

@@ -64,11 +64,7 @@ extension MemoryState {
         guard access.purpose == .cachedWrite,
             cached.mayHaveReturned(page, of: kind) || !cached.unseenWrites(page, of: kind).isEmpty
         else { return }
-        for index in access.claims.indices where access.claims[index].intent == .cachedWrite {
-            for line in access.claims[index].lines where lines[line].holder == access.alias.holder {
-                recall(line)
-            }
-        }
+        recallOwnPages(of: access)
     }
 
     /// The kernel has no page that is worth anything from a write that was refused: what it has, it was not given.

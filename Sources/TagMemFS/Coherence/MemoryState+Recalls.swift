@@ -142,6 +142,11 @@ extension MemoryState {
         guard let tag = access.tag, mode.refusesMismatchingPages, firstMismatch(of: tag, access) != nil else {
             return
         }
+        recallOwnPages(of: access)
+    }
+
+    /// Recalls what a cached write has written to.
+    mutating func recallOwnPages(of access: MemoryAccess) {
         for index in access.claims.indices where access.claims[index].intent == .cachedWrite {
             for line in access.claims[index].lines { recall(line) }
         }

@@ -69,26 +69,16 @@ extension MemoryState {
     private func writebackFootprint(_ access: MemoryAccess, _ kind: AliasKind?) -> Footprint {
         let object = access.alias.object
         let end = access.offset + UInt64(access.requested)
-        guard access.alias.kind == .mem, !objects[object].staleBytes.isEmpty else {
-            return objects[object].memory.footprint(
-                of: kind, at: access.offset, count: access.requested, map)
-        }
-        var footprint = Footprint()
-        var position = access.offset
-        while position < end, footprint.stop == nil {
-            let pageEnd = min(Page.start(position) + Page.size, end)
-            let stale = objects[object].staleBytes[Page.start(position)]?.clamped(to: position..<pageEnd)
-            if let stale, !stale.isEmpty, stale.lowerBound == position {
-                footprint.append(.zeros(count: stale.count))
-                position = stale.upperBound
-                continue
+        var footprint = objects[object].memory.footprint(
+            of: kind, at: access.offset, count: access.requested, map)
+        guard access.alias.kind == .mem, !objects[object].staleBytes.isEmpty else { return footprint }
+        var isStale = [Bool](repeating: false, count: access.requested)
+        for page in stride(from: Page.start(access.offset), to: end, by: Int(Page.size)) {
+            for byte in objects[object].staleBytes[page]?.clamped(to: access.offset..<end) ?? 0..<0 {
+                isStale[Int(byte - access.offset)] = true
             }
-            let next = stale.flatMap { $0.isEmpty ? nil : $0.lowerBound } ?? pageEnd
-            footprint.append(
-                objects[object].memory.footprint(
-                    of: kind, at: position, count: Int(next - position), map))
-            position = next
         }
+        footprint.leaveOut(isStale)
         return footprint
     }
 

@@ -114,11 +114,11 @@ final class CachedWrite: DeferredOperation, Completion {
             } else {
                 directory.wasFilled(after: access)
             }
-        if page == nil, !isOther { directory.noteUnseen(access) }
         if isOther {
             directory.end(access)
             begin(.write)
         } else {
+            if page == nil { directory.noteUnseen(access) }
             store(access)
         }
     }

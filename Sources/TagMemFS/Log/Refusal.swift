@@ -30,7 +30,7 @@ struct Refusal: Equatable {
     /// Reads that still belong to the fault.
     let retries: Int
     /// Whether the fault has been counted.
-    let isCounted: Bool
+    private(set) var isCounted: Bool
     /// How often in a row the kernel began again with the page.
     let repeats: Int
     /// In nanoseconds.
@@ -109,29 +109,17 @@ struct Refusal: Equatable {
 
     /// The same refusal, when its fault is counted.
     var counted: Refusal {
-        Refusal(
-            node: node, offsets: offsets, isBatch: isBatch, page: page, retries: retries, isCounted: true,
-            repeats: repeats, time: time)
+        var copy = self
+        copy.isCounted = true
+        return copy
     }
 
     private static func verdict(_ refusal: Refusal, isNew: Bool) -> (Refusal, Verdict) {
         (refusal, Verdict(isNew: isNew, delay: delay(ofRepeat: refusal.repeats)))
     }
+}
 
-    private init(
-        node: NodeID, offsets: Range<UInt64>, isBatch: Bool, page: UInt64?, retries: Int, isCounted: Bool,
-        repeats: Int, time: Int
-    ) {
-        self.node = node
-        self.offsets = offsets
-        self.isBatch = isBatch
-        self.page = page
-        self.retries = retries
-        self.isCounted = isCounted
-        self.repeats = repeats
-        self.time = time
-    }
-
+extension Refusal {
     /// Of a read of one page.
     private init(node: NodeID, page: UInt64, retries: Int, isCounted: Bool, repeats: Int, time: Int) {
         self.init(
