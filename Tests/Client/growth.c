@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -59,7 +60,8 @@ static bool shows_behind(const char *mountpoint, const char *name, enum way way,
 }
 
 int behind_main(int count, char **arguments) {
-    if (count != 1)
+    bool page_cache = count == 2 && strcmp(arguments[1], "--page-cache") == 0;
+    if (count != 1 && !page_cache)
         usage();
     catch_faults();
     unsigned shown = 0;
@@ -67,9 +69,11 @@ int behind_main(int count, char **arguments) {
     for (int file = 0; file < 2; file++)
         for (enum way way = 0; way < ways; way++)
             for (int sync = 0; sync < 2; sync++)
-                shown += shows_behind(arguments[0], names[file], way, sync);
+                // There a write to the same page of the same file may be answered before the page has gone.
+                if (!(page_cache && file == 0 && way == by_write))
+                    shown += shows_behind(arguments[0], names[file], way, sync);
     if (shown != 0)
-        fail("bytes behind the end show in %u of %d cases", shown, 2 * ways * 2);
+        fail("bytes behind the end show in %u cases", shown);
     printf("ok behind\n");
     return 0;
 }

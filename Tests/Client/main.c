@@ -37,7 +37,7 @@ static const struct command commands[] = {
     {"scattered", "MOUNTPOINT PAGES", scattered_main, 30, true},
     {"storm", "MOUNTPOINT SECONDS", storm_main, 20, true, 1},
     {"shrink", "MOUNTPOINT SECONDS", shrink_main, 20, true, 1},
-    {"behind", "MOUNTPOINT", behind_main, 20, true},
+    {"behind", "MOUNTPOINT [--page-cache]", behind_main, 20, true},
     {"rivals", "MOUNTPOINT ROUNDS", rivals_main, 60, true},
     {"tagstores", "MOUNTPOINT SECONDS", tagstores_main, 20, true, 1},
     {"always", "MOUNTPOINT SECONDS", always_main, 20, true, 1},

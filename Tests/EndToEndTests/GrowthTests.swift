@@ -15,14 +15,16 @@ import Testing
 
     @Test(
         "The same in page cache mode, where tags cannot be mapped", arguments: ["storm", "shrink", "behind"])
-    func pageCache(_ name: String) throws { try run(name, ["page_cache"]) }
+    func pageCache(_ name: String) throws { try run(name, pageCache: true) }
 
-    private func run(_ name: String, _ mountOptions: [String] = []) throws {
+    private func run(_ name: String, pageCache: Bool = false) throws {
         let scenario = try #require(Self.scenarios.first { $0.name == name })
         try withDevice(
-            size: scenario.size, mountOptions: mountOptions, runsOut: name == "rivals", limit: 100
+            size: scenario.size, mountOptions: pageCache ? ["page_cache"] : [], runsOut: name == "rivals",
+            limit: 100
         ) { device in
-            let outcome = try client([name, device.mountpoint] + scenario.arguments, timeout: 80)
+            let arguments = scenario.arguments + (pageCache && name == "behind" ? ["--page-cache"] : [])
+            let outcome = try client([name, device.mountpoint] + arguments, timeout: 80)
             #expect(outcome.succeeded && outcome.output.contains("ok \(name)"), "\(outcome)")
         }
     }

@@ -25,6 +25,10 @@ import Testing
         World(
             name: "page cache mode, ends of objects",
             shape: .init(objects: 2, ends: true, pageCache: true)),
+        World(name: "answers that fail", shape: .init(losesAnswers: true)),
+        World(
+            name: "page cache mode, answers that fail",
+            shape: .init(ends: true, pageCache: true, losesAnswers: true)),
     ]
 
     @Test("memory stays coherent, nothing hangs, nothing is lost", arguments: worlds)

@@ -14,6 +14,8 @@ struct CachedFiles {
     /// Writes at which the kernel had nothing to show of the page, by file and page. What it was given before the write it
     /// may put up after that.
     private var unseen: [UInt32: [UInt64: [UnseenWrite]]] = [:]
+    /// Pages that a file has only for a write that is under way, or was refused: nobody has looked at their tags.
+    private var unjudged: [UInt32: PageSet] = [:]
     /// Pages of `mem` behind its end that were answered with zeros: a read that was under way while the object was cut.
     /// The kernel keeps them until it is told otherwise.
     private(set) var zeroPages: Set<UInt64> = []
@@ -22,6 +24,19 @@ struct CachedFiles {
 
     mutating func pageReturned(_ offset: UInt64, of kind: AliasKind) {
         returned[kind.rawValue, default: PageSet()].insert(offset)
+    }
+
+    mutating func addUnjudged(_ offset: UInt64, of kind: AliasKind) {
+        unjudged[kind.rawValue, default: PageSet()].insert(offset)
+    }
+
+    func isUnjudged(_ offset: UInt64, of kind: AliasKind) -> Bool {
+        unjudged.isEmpty ? false : unjudged[kind.rawValue]?.offsets.contains(offset) ?? false
+    }
+
+    mutating func removeUnjudged(_ offset: UInt64, of kind: AliasKind) {
+        if !unjudged.isEmpty { unjudged[kind.rawValue]?.remove(offset) }
+        if unjudged[kind.rawValue]?.offsets.isEmpty == true { unjudged[kind.rawValue] = nil }
     }
 
     mutating func writeEnded(_ kind: AliasKind) {
@@ -38,10 +53,13 @@ struct CachedFiles {
         returned[kind.rawValue].map { $0.isFull || $0.offsets.contains(offset) } ?? false
     }
 
+    /// The kernel gets a page, as memory is now.
     mutating func pageFilled(_ offset: UInt64, of kind: AliasKind, by number: UInt64) {
         // What was handed out so long ago is there.
         if filled[kind.rawValue]?.count == PageSet.maximum { filled[kind.rawValue] = nil }
         filled[kind.rawValue, default: [:]][offset] = number
+        forgetUnseen(offset, of: kind)
+        removeUnjudged(offset, of: kind)
     }
 
     func wasFilled(_ offset: UInt64, of kind: AliasKind, after number: UInt64) -> Bool {
@@ -102,4 +120,6 @@ private struct PageSet {
     mutating func insert(_ offset: UInt64) {
         if !isFull { offsets.insert(offset) }
     }
+
+    mutating func remove(_ offset: UInt64) { offsets.remove(offset) }
 }

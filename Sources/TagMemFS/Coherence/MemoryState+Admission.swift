@@ -203,6 +203,9 @@ extension MemoryState {
         // A fill of the page may be waiting, as the kernel did not keep it locked for the write. From here on a recall of
         // the page waits for that fill, which therefore goes ahead of all others.
         if access.purpose == .cachedWrite, !access.wasHeld {
+            if let kind = access.alias.kind {
+                objects[access.alias.object].cached.addUnjudged(Page.start(access.offset), of: kind)
+            }
             noteChange(of: access.alias.object, access.addresses)
         }
     }

@@ -11,11 +11,21 @@ extension MemoryState {
                 state.objects[access.alias.object].cached.pageReturned(offset, of: kind)
             }
         case .fill:
-            objects[access.alias.object].cached.pageFilled(access.offset, of: kind, by: access.number)
-            objects[access.alias.object].cached.forgetUnseen(access.offset, of: kind)
+            forEachPage(of: access) { state, offset in
+                state.objects[access.alias.object].cached.pageFilled(offset, of: kind, by: access.number)
+            }
         case .cachedWrite, .write:
-            if isRefused, !access.wasHeld { letGo(of: access, kind) }
+            if !access.wasHeld {
+                if isRefused {
+                    letGo(of: access, kind)
+                } else {
+                    objects[access.alias.object].cached.removeUnjudged(Page.start(access.offset), of: kind)
+                }
+            }
             recallIfReturned(access, kind)
+            // Once the write is answered, what programs store to a gap that it left is the object's. Nobody can tell that
+            // from what they stored there before.
+            if kind == .mem { objects[access.alias.object].staleBytes[Page.start(access.offset)] = nil }
             objects[access.alias.object].cached.writeEnded(kind)
         default: break
         }
@@ -69,11 +79,19 @@ extension MemoryState {
 
     /// The kernel has no page that is worth anything from a write that was refused: what it has, it was not given.
     private mutating func letGo(of access: MemoryAccess, _ kind: AliasKind) {
+        // Those that are being recalled are let go when that is done.
+        var isRecalled = false
         for index in access.claims.indices where access.claims[index].intent == .cachedWrite {
-            for line in access.claims[index].lines
-            where lines[line].holder == access.alias.holder && !lines[line].isRecalled {
-                set(line, lines[line].released)
+            for line in access.claims[index].lines where lines[line].holder == access.alias.holder {
+                if lines[line].isRecalled {
+                    isRecalled = true
+                } else {
+                    set(line, lines[line].released)
+                }
             }
+        }
+        if !isRecalled {
+            objects[access.alias.object].cached.removeUnjudged(Page.start(access.offset), of: kind)
         }
         let node = NodeID(object: access.alias.object.number, role: kind.role)
         forEachPage(of: access) { state, offset in
@@ -84,16 +102,20 @@ extension MemoryState {
         work.insert(.strays)
     }
 
-    /// A page comes back. One that its file does not hold the kernel has from a write as a whole, which it has not asked for
-    /// yet, or which was refused; a program has stored to it, and nobody looked at tags before that. It goes nowhere where
-    /// another file has the page, or where the tags refuse it.
+    /// A page comes back. One that its file does not hold, or only for a write that is not done yet, the kernel has from a
+    /// write as a whole, which it has not asked for yet, or which was or may be refused; a program has stored to it, and
+    /// nobody looked at tags before that. It goes nowhere where another file has the page, or where the tags refuse it.
     mutating func judge(_ writeback: inout MemoryAccess) {
         guard usesPageCache, !writeback.claims.isEmpty, let kind = writeback.alias.kind else { return }
+        let isUnjudged = objects[writeback.alias.object].cached.isUnjudged(Page.start(writeback.offset), of: kind)
         var isForeign = false
         for index in writeback.claims.indices {
             for line in writeback.claims[index].lines {
-                if lines[line].holder == writeback.alias.holder { return }
-                if lines[line].holder != 0 { isForeign = true }
+                if lines[line].holder == writeback.alias.holder {
+                    if !isUnjudged { return }
+                } else if lines[line].holder != 0 {
+                    isForeign = true
+                }
             }
         }
         forEachPage(of: writeback) { state, offset in

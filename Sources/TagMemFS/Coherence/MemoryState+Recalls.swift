@@ -55,6 +55,7 @@ extension MemoryState {
         for line in held where lines[line].isRecalled { release(line, job.kind, job.object) }
         if job.kind == .mem { objects[job.object].staleBytes[offset] = nil }
         objects[job.object].cached.forgetUnseen(offset, of: job.kind)
+        objects[job.object].cached.removeUnjudged(offset, of: job.kind)
         return true
     }
 

@@ -162,6 +162,11 @@ extension ObjectKernel {
         if file.kind == .mem, let object = file.object, place.offset + start + length > object.size { return }
         let bytes = Array(repeating: randomValue(), count: length)[...]
         note("store \(bytes.first ?? 0) \(file) 0x\(String(offset, radix: 16)) \(position + start)+\(length)")
+        if let page = file.pages[offset], page.isApart, let own = page.bytes {
+            // It comes back as a whole now.
+            for (position, count, place) in parts { remember(own[position..<position + count], at: place) }
+            file.pages[offset]?.isApart = false
+        }
         file.pages[offset]?.bytes?.replaceSubrange(
             position + start..<position + start + length, with: bytes)
         file.pages[offset]?.isDirty = true

@@ -45,7 +45,7 @@ extension ObjectKernel {
         if let failure { throw fail(failure) }
         for file in files {
             for (offset, page) in file.pages {
-                guard let bytes = page.bytes, !isUnknown(page, file, offset) else { continue }
+                guard let bytes = page.bytes, !isUnknown(page, file, offset), !page.isApart else { continue }
                 let footprint = footprint(file, offset, 4096)
                 forEachKnown(of: footprint) { address, position, count, place in
                     let count = min(count, (page.tail ?? .max) - position)

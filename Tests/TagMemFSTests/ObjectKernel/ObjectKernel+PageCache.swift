@@ -99,13 +99,19 @@ extension ObjectKernel {
         }.begin()
     }
 
-    private func answered(_ request: CachedRequest, _ count: Int, _ error: FileError?) {
-        note("\(request): \(error.map { "\($0)" } ?? "\(count) written")")
+    private func answered(_ request: CachedRequest, _ written: Int, _ error: FileError?) {
+        // A dirty page that a write with an error was in is read anew by the kernel, over what was stored to it.
+        let isDirty = request.parts.contains { offset, _ in
+            request.file.pages[offset].map { $0.isDirty || $0.isWriting } ?? false
+        }
+        let isLost = !isDirty && isAnswerLost(request)
+        let count = isLost ? 0 : written
+        note("\(request): \(error.map { "\($0)" } ?? "\(written) written")")
         if outstanding.removeValue(forKey: ObjectIdentifier(request)) == nil {
             failure = "answered twice: \(request)"
         }
         cachedWrites.removeAll { $0 === request }
-        if count < request.stored { failure = "in memory, and answered with \(count) bytes: \(request)" }
+        if written < request.stored { failure = "in memory, and answered with \(written) bytes: \(request)" }
         let expected: [FileError] = [.tagCheckFault, .noSpace, .pastEnd, .hole, .notTaggable]
         if let error, !expected.contains(error), !(isDraining && error == .unmounting) {
             failure = "failed with \(error): \(request)"
@@ -130,7 +136,23 @@ extension ObjectKernel {
         request.file.isLocked = false
         if request.file.kind == .mem, let object = request.file.object {
             object.size = memory(of: object).size
+            for (offset, _) in request.parts { keepTail(of: object, offset) }
             checkTails(of: object)
+        }
+    }
+
+    /// A write has made the object larger within a page. What was stored behind the end may have come back by now; if not,
+    /// it is the object's like all that is stored there from here on.
+    private func keepTail(of object: Object, _ offset: UInt64) {
+        guard let page = object.mem.pages[offset], let bytes = page.bytes, let tail = page.tail,
+            offset + UInt64(tail) < object.size
+        else { return }
+        let end = min(4096, Int(object.size - offset))
+        object.mem.pages[offset]?.tail = end < 4096 ? end : nil
+        if page.isRefused { return }
+        object.mem.pages[offset]?.isDirty = true
+        forEachKnown(of: footprint(object.mem, offset, end), tail..<end) { _, position, count, place in
+            remember(bytes[position..<position + count], at: place)
         }
     }
 
@@ -191,6 +213,7 @@ extension ObjectKernel {
             }
             remember(last[...], at: place)
         }
+        if isIgnored { request.file.pages[start]?.isApart = true }
         request.stored += allowed
         return allowed
     }

@@ -65,39 +65,62 @@ extension ObjectKernel {
         checkPlace(of: request.file, request.offset, request.count, access.footprint, cuts: request.cuts)
         switch request.purpose {
         case .read: checkRead(request, access)
-        case .write: copy(request, access)
+        case .write:
+            copy(request, access)
+            // What a write did is known however it is answered, once the kernel has asked for the size.
+            _ = isAnswerLost(request)
         case .fill:
-            var position = 0
-            for offset in request.offsets {
-                let part = position..<min(position + request.file.pageBytes, access.footprint.count)
-                checkFill(request, access, part)
-                let bytes = content(access.footprint, count: position + request.file.pageBytes)
-                let page = Array(bytes[position...])
-                let put = { [self] in
-                    request.file.pages[offset]?.bytes = page
-                    clock += 1
-                    request.file.pages[offset]?.filled = clock
-                }
-                position += request.file.pageBytes
-                if shape.pageCache {
-                    filling.append { [self] in
-                        put()
-                        drop(request)
-                    }
-                } else {
-                    put()
-                }
-            }
+            let pages = filled(request, access)
+            if isAnswerLost(request) { break }
             if shape.pageCache {
+                putUpLate(request, pages)
                 directory.end(access)
                 if request.isServed { busyServers -= 1 }
                 return
             }
+            for page in pages { putUp(page, request.file) }
         case .cachedWrite, .writeback: break
         }
         drop(request)
         directory.end(access)
         if request.isServed { busyServers -= 1 }
+    }
+
+    /// Whether the transport fails: the client gets an error, and the kernel nothing.
+    func isAnswerLost(_ request: some CustomStringConvertible) -> Bool {
+        guard shape.losesAnswers, generator.oneIn(8) else { return false }
+        note("\(request): the answer is lost")
+        return true
+    }
+
+    /// What a fill answers with, page by page.
+    private func filled(_ request: Request, _ access: MemoryAccess) -> [(offset: UInt64, bytes: [UInt8])] {
+        var position = 0
+        return request.offsets.map { offset in
+            let end = position + request.file.pageBytes
+            defer { position = end }
+            checkFill(request, access, position..<min(end, access.footprint.count))
+            return (offset, Array(content(access.footprint, count: end)[position...]))
+        }
+    }
+
+    private func putUp(_ page: (offset: UInt64, bytes: [UInt8]), _ file: File) {
+        file.pages[page.offset]?.bytes = page.bytes
+        clock += 1
+        file.pages[page.offset]?.filled = clock
+    }
+
+    /// The kernel puts pages up, and unlocks them, one by one and later than they are answered.
+    private func putUpLate(_ request: Request, _ pages: [(offset: UInt64, bytes: [UInt8])]) {
+        for page in pages {
+            request.late += 1
+            filling.append { [self] in
+                putUp(page, request.file)
+                request.file.pages[page.offset]?.isLocked = false
+                request.late -= 1
+                if request.late == 0 { outstanding[ObjectIdentifier(request)] = nil }
+            }
+        }
     }
 
     private func copy(_ request: Request, _ access: MemoryAccess) {

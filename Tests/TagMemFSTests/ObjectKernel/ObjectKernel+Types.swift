@@ -31,6 +31,9 @@ extension ObjectKernel {
         var pending: Range<Int>?
         /// Whether it has bytes of a write that was refused: a program stored to it before the answer.
         var isRefused = false
+        /// Whether it has what a program stored to it during a write, which did not come back and is not in memory: the page
+        /// is about to be recalled.
+        var isApart = false
         /// From where on it has what was stored behind the object's end.
         var tail: Int?
     }
@@ -115,6 +118,8 @@ extension ObjectKernel {
         var granted = 0
         /// Whether a thread that serves requests copies it.
         var isServed = false
+        /// Pages that are answered and not put up yet.
+        var late = 0
 
         init(
             _ kernel: ObjectKernel, _ file: File, _ purpose: MemoryAccess.Purpose, _ offset: UInt64,

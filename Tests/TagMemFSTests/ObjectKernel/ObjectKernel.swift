@@ -26,6 +26,8 @@ final class ObjectKernel: @unchecked Sendable {
         var ends = false
         /// Whether files go through the page cache.
         var pageCache = false
+        /// Whether answers to what reads and writes fail on the way, after the daemon has done what it had to do.
+        var losesAnswers = false
     }
 
     let shape: Shape
