@@ -107,7 +107,8 @@ extension MemoryState {
     /// nobody looked at tags before that. It goes nowhere where another file has the page, or where the tags refuse it.
     mutating func judge(_ writeback: inout MemoryAccess) {
         guard usesPageCache, !writeback.claims.isEmpty, let kind = writeback.alias.kind else { return }
-        let isUnjudged = objects[writeback.alias.object].cached.isUnjudged(Page.start(writeback.offset), of: kind)
+        let isUnjudged = objects[writeback.alias.object].cached.isUnjudged(
+            Page.start(writeback.offset), of: kind)
         var isForeign = false
         for index in writeback.claims.indices {
             for line in writeback.claims[index].lines {
