@@ -358,6 +358,25 @@ import Testing
 
     // MARK: Holes
 
+    @Test("an access that waits sees pages that a hole has got meanwhile")
+    func filledHole() throws {
+        let fixture = try ObjectFixture()
+        let object = try fixture.make(.untagged, pages: 2)
+        #expect(
+            try fixture.change { fixture.directory.start(PunchJob(object, 4096..<8192), then: $0) }.isGranted)
+        let first = fixture.begin(.write, .mem, of: object, at: 0, count: 4096)
+        let read = fixture.begin(.read, .mem, of: object, at: 0, count: 8192)
+        #expect(first.isGranted && read.isWaiting)
+        let second = fixture.begin(.write, .mem, of: object, at: 4096, count: 4096)
+        try fixture.goOn()
+        fixture.set(try fixture.address(of: object, page: 1), 4096, 7)
+        if second.isGranted { try fixture.end(second) }
+        try fixture.end(first)
+        let pieces = try #require(read.access).footprint.pieces
+        let isMemory = pieces.indices.allSatisfy { if case .memory = pieces[$0] { true } else { false } }
+        #expect(isMemory, "what the write has done is not read")
+    }
+
     @Test("a hole takes whole pages back, and sets the rest of the range to zero")
     func punch() throws {
         let fixture = try ObjectFixture()
