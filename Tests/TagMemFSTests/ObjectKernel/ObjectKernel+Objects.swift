@@ -19,7 +19,8 @@ extension ObjectKernel {
         let token = Token()
         note("begin \(name)")
         outstanding[ObjectIdentifier(token)] = name
-        return Answer { [self] error in
+        // Pages that are being released at the unmount stay, and with them what would tell of it.
+        return Answer { [unowned self] error in
             note("answer \(name): \(error.map { "\($0)" } ?? "done")")
             if outstanding[ObjectIdentifier(token)] == nil { failure = "answered twice: \(name)" }
             outstanding[ObjectIdentifier(token)] = nil
@@ -78,7 +79,7 @@ extension ObjectKernel {
             object.unsettled.append(behind)
         }
         let answer = answer("resize of \(object.name) from \(old) to \(size)") {
-            [self] error in
+            [unowned self] error in
             if error != nil, size <= old, !isDraining { failure = "a shrink failed" }
             answered.append { [self] in
                 let end = error == nil ? size : old
@@ -168,7 +169,7 @@ extension ObjectKernel {
                 range.upperBound / pageSize * pageSize, (lower + pageSize - 1) / pageSize * pageSize)
         clearTags(object, whole)
         object.unsettled.append(range)
-        let answer = answer("punch of \(object.name) \(range)") { [self] error in
+        let answer = answer("punch of \(object.name) \(range)") { [unowned self] error in
             if error != nil, !isDraining { failure = "a punch failed" }
             outstanding[ObjectIdentifier(object)] = "the kernel's part of a punch"
             answered.append { [self] in finishPunch(object, range) }
@@ -234,7 +235,7 @@ extension ObjectKernel {
             failure = "not the last file"
             return
         }
-        let released = Answer { [self] error in
+        let released = Answer { [unowned self] error in
             note("removed \(object.name)")
             if error != nil && !isDraining || object.isReleased { failure = "removed twice, or not" }
             object.isReleased = true

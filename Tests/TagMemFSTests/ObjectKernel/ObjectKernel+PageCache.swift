@@ -73,7 +73,7 @@ extension ObjectKernel {
                 file.pages[start]?.bytes?.replaceSubrange(range, with: bytes)
                 file.pages[start]?.pending = range
             } else if range.count == 4096 {
-                file.pages[start] = CachePage(bytes: bytes, pending: range)
+                file.pages[start] = CachePage(bytes: bytes, pending: range, isNew: true)
             } else {
                 var partial = [UInt8](repeating: 0xdd, count: 4096)
                 partial.replaceSubrange(range, with: bytes)
@@ -213,6 +213,7 @@ extension ObjectKernel {
             }
             remember(last[...], at: place)
         }
+        request.file.pages[start]?.isNew = false
         if isIgnored { request.file.pages[start]?.isApart = true }
         request.stored += allowed
         return allowed
@@ -230,7 +231,7 @@ extension ObjectKernel {
 
     /// Whether the directory does not know yet, or not any more, that the kernel has a page.
     func isUnknown(_ page: CachePage, _ file: File, _ offset: UInt64) -> Bool {
-        if page.isRefused { return true }
+        if page.isRefused || page.isNew { return true }
         guard page.pending == 0..<4096 else { return false }
         return directory.look { state in
             state.lines(ofPageAt: offset, of: file.kind, file.alias.object).contains {

@@ -77,7 +77,7 @@ extension ObjectKernel {
         let keepsSize = generator.oneIn(4)
         object.mem.isLocked = true
         let answer = answer("room for \(object.name) \(start..<end), \(keepsSize ? "within" : "grows")") {
-            [self] error in
+            [unowned self] error in
             if error == nil, !keepsSize { object.size = max(object.size, end) }
             object.mem.isLocked = false
             checkTails(of: object)

@@ -29,6 +29,8 @@ extension ObjectKernel {
         var partial: [UInt8]?
         /// What a write left in it that is not answered yet.
         var pending: Range<Int>?
+        /// Whether the kernel has it from a write that the daemon has not looked at.
+        var isNew = false
         /// Whether it has bytes of a write that was refused: a program stored to it before the answer.
         var isRefused = false
         /// Whether it has what a program stored to it during a write, which did not come back and is not in memory: the page
