@@ -49,11 +49,14 @@ let package = Package(
         .target(
             name: "TagMemSimulation", dependencies: ["TagMemCore", "SVGDrawing"], swiftSettings: strict),
 
+        // Programs that are started and given memory.
+        .target(name: "CGuest"),
+
         // The command.
         .executableTarget(
             name: "tagmemd",
             dependencies: [
-                "TagMemFS", "TagMemDeviceTree", "TagMemCore", "TagMemSimulation", "CFuse",
+                "TagMemFS", "TagMemDeviceTree", "TagMemCore", "TagMemSimulation", "CFuse", "CGuest",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),

@@ -1,7 +1,7 @@
 import Glibc
 
 /// Calls `body` with a NULL-terminated array of C strings, as exec and libfuse take them.
-func withCStrings<Result>(
+public func withCStrings<Result>(
     _ strings: [String], _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Result
 ) -> Result {
     // SAFETY: the copies live until `body` returns, and `body` does not keep them.
@@ -16,4 +16,4 @@ func withCStrings<Result>(
 }
 
 /// What strerror(3) says.
-func errorText(_ error: Int32) -> String { unsafe String(cString: strerror(error)) }
+public func errorText(_ error: Int32) -> String { unsafe String(cString: strerror(error)) }

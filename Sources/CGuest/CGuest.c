@@ -1,0 +1,95 @@
+#define _GNU_SOURCE
+#include "CGuest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t program;
+
+static void hand_on(int number) {
+    int error = errno;
+    kill(program, number);
+    errno = error;
+}
+
+// The new process, until it is the program. Says why it is not.
+static void become(const char *const *arguments, const int *descriptors, int count, pid_t parent, int report) {
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() == parent) {
+        for (int i = 0; i < count; i++) fcntl(descriptors[i], F_SETFD, 0);
+        execvp(arguments[0], (char *const *)arguments);
+    }
+    int error = errno;
+    if (write(report, &error, sizeof error) < 0) _exit(126);
+    _exit(127);
+}
+
+pid_t cguest_start(const char *const *arguments, const int *descriptors, int count) {
+    int report[2];
+    if (pipe2(report, O_CLOEXEC) != 0) return -errno;
+    // What arrives before there is a program waits.
+    sigset_t handed, before;
+    sigemptyset(&handed);
+    sigaddset(&handed, SIGTERM);
+    sigaddset(&handed, SIGHUP);
+    sigaddset(&handed, SIGINT);
+    sigaddset(&handed, SIGQUIT);
+    sigprocmask(SIG_BLOCK, &handed, &before);
+    pid_t parent = getpid(), process = fork();
+    if (process == 0) become(arguments, descriptors, count, parent, report[1]);
+    int error = process < 0 ? errno : 0;
+    close(report[1]);
+    if (process > 0) {
+        int told;
+        if (read(report[0], &told, sizeof told) == sizeof told) {
+            waitpid(process, NULL, 0);
+            error = told;
+        } else {
+            program = process;
+            struct sigaction on = {.sa_handler = hand_on, .sa_flags = SA_RESTART}, off = {.sa_handler = SIG_IGN};
+            sigaction(SIGTERM, &on, NULL);
+            sigaction(SIGHUP, &on, NULL);
+            sigaction(SIGINT, &off, NULL);
+            sigaction(SIGQUIT, &off, NULL);
+        }
+    }
+    close(report[0]);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return error != 0 ? -error : process;
+}
+
+int cguest_wait(pid_t process) {
+    int status = 0;
+    while (waitpid(process, &status, 0) < 0 && errno == EINTR) {}
+    return status;
+}
+
+void cguest_end_like(int status) {
+    if (!WIFSIGNALED(status)) _exit(WEXITSTATUS(status));
+    // The program has left a core if there was to be one.
+    struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    signal(WTERMSIG(status), SIG_DFL);
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_UNBLOCK, &all, NULL);
+    raise(WTERMSIG(status));
+    _exit(128 + WTERMSIG(status));
+}
+
+bool cguest_is_in_fuse(int file) {
+    enum { FUSE_MAGIC = 0x65735546 };
+    struct statfs system;
+    return fstatfs(file, &system) == 0 && system.f_type == FUSE_MAGIC;
+}

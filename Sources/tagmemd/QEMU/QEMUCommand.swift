@@ -1,0 +1,56 @@
+import ArgumentParser
+import CGuest
+import Glibc
+import TagMemCore
+import TagMemFS
+
+/// `tagmemd qemu`: a QEMU whose machine has its memory, and its tags, on a device.
+struct QEMUCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "qemu",
+        abstract: "Runs a virtual machine whose memory and allocation tags are files of a device.",
+        usage: "tagmemd qemu [--size SIZE] DIRECTORY [--] qemu-system-aarch64 ARGUMENTS…",
+        discussion: """
+            DIRECTORY is an object in tagged/; its size is the machine's memory. QEMU gets the memory by itself; all \
+            other options are its user's, -machine virt,mte=on among them:
+              tagmemd qemu --size 1G /mnt/tagmem/tagged/vm qemu-system-aarch64 -machine virt,mte=on -cpu max \
+            -nographic -kernel Image -initrd initramfs.cpio.gz -append console=ttyAMA0
+            While it runs, tags.hex shows the guest's tags, and what is written there is what the guest has. The \
+            command ends when and as QEMU does.
+
+            QEMU 8.0 or newer is needed: in system mode 7.2 has one tag for all of a page.
+            """)
+
+    @Option(help: "Bytes of memory: the object is made if it is not there.")
+    var size: ByteCount?
+
+    @Argument(
+        parsing: .captureForPassthrough,
+        help: ArgumentHelp("The object, and QEMU with its arguments.", valueName: "directory and command"))
+    var words: [String] = []
+
+    func validate() throws {
+        if size?.value == 0 { throw ValidationError("a machine without memory makes no sense") }
+        _ = try parsed()
+    }
+
+    private func parsed() throws -> (directory: String, QEMUArguments) {
+        guard let directory = words.first else {
+            throw ValidationError("no object and no QEMU is given; see --help")
+        }
+        if directory == "--help" || directory == "-h" { throw CleanExit.helpRequest(Self.self) }
+        let command = words.dropFirst(words.count > 1 && words[1] == "--" ? 2 : 1)
+        guard let program = command.first else { throw ValidationError("no QEMU is given; see --help") }
+        return (directory, try QEMUArguments(program, Array(command.dropFirst())))
+    }
+
+    func run() throws {
+        let (directory, arguments) = try parsed()
+        let memory = try GuestMemory(directory, size: size?.value)
+        if arguments.hasMemory, arguments.memory?.bytes != memory.size {
+            throw ValidationError("-m is not what '\(directory)' has, \(memory.size) bytes: leave it out")
+        }
+        let machine = try QEMUProcess(arguments, memory)
+        machine.endWithIt()
+    }
+}

@@ -1,0 +1,113 @@
+import CGuest
+import Glibc
+import TagMemCore
+import TagMemFS
+
+/// A QEMU that runs, on an object's memory.
+///
+/// QEMU has an option for a machine's memory, but none for its tags: it keeps them in memory of its own. So it is
+/// started with the machine stopped, says where that is, and has the object's tags mapped there before the first
+/// instruction.
+struct QEMUProcess {
+    private let process: pid_t
+
+    /// - Throws: `Failure` if the machine cannot run on the object. No QEMU is left then.
+    init(_ arguments: QEMUArguments, _ memory: GuestMemory) throws {
+        var ends: [Int32] = [-1, -1]
+        guard unsafe socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0
+        else {
+            throw Failure("no socket for QEMU's monitor")
+        }
+        let monitor = QEMUMonitor(ends[0])
+        let words =
+            [arguments.program] + arguments.words + Self.words(memory, monitor: ends[1])
+            + arguments.defaultMonitors + (arguments.isStopped ? [] : ["-S"])
+        let kept = [ends[1], memory.tags]
+        // SAFETY: words and descriptors are read before the call returns.
+        process = unsafe withCStrings(words) { words in
+            unsafe kept.withUnsafeBufferPointer {
+                unsafe cguest_start(
+                    UnsafeRawPointer(words).assumingMemoryBound(to: UnsafePointer<CChar>?.self),
+                    $0.baseAddress,
+                    Int32($0.count))
+            }
+        }
+        close(ends[1])
+        guard process > 0 else {
+            throw Failure("cannot run \(arguments.program): \(errorText(-process))")
+        }
+        do {
+            try attach(memory, monitor, runs: !arguments.isStopped)
+        } catch {
+            kill(process, SIGKILL)
+            _ = cguest_wait(process)
+            throw error
+        }
+    }
+
+    /// Waits until QEMU has ended, and ends as it did.
+    func endWithIt() -> Never { cguest_end_like(cguest_wait(process)) }
+
+    private static func words(_ memory: GuestMemory, monitor: Int32) -> [String] {
+        let path = memory.dataPath.replacing(",", with: ",,")
+        return [
+            "-m", "\(memory.size >> 10)K",
+            "-object",
+            "memory-backend-file,id=tagmemd-memory,mem-path=\(path),share=on,size=\(memory.size)",
+            "-machine", "memory-backend=tagmemd-memory",
+            "-chardev", "socket,id=tagmemd-monitor,fd=\(monitor)",
+            "-mon", "chardev=tagmemd-monitor,mode=control",
+        ]
+    }
+
+    /// What is wrong with a QEMU's tags; nil if nothing is.
+    ///
+    /// 7.2 loses the offset in the page on the way from an address to its tag in system mode; "target/arm: Fix physical
+    /// address resolution for MTE", in 8.0, mends it. Before 8.0 QEMU does not say where its memory is.
+    static func flaw(of version: [Int]) -> String? {
+        let name = version.map { "\($0)" }.joined(separator: ".")
+        if version[0] == 7, version[1] >= 2 {
+            return "QEMU \(name) has one tag for all of a page: use 8.0 or newer"
+        }
+        return version[0] < 8 ? "QEMU \(name) is too old: use 8.0 or newer" : nil
+    }
+
+    private func attach(_ memory: GuestMemory, _ monitor: QEMUMonitor, runs: Bool) throws {
+        // Where QEMU has ended it has said why.
+        guard let version = try monitor.begin() else { return }
+        if let flaw = Self.flaw(of: version) { throw Failure(flaw) }
+        guard let blocks = try monitor.ask("info ramblock") else { return }
+        let length = memory.size / TagGranule.bytesPerTagByte
+        guard let block = QEMUMemoryBlock("mach-virt.tag", in: blocks), block.size == length else {
+            throw Failure(
+                "QEMU has no memory for the tags of \(memory.size) bytes of memory: nothing was run")
+        }
+        guard HostMappings(process).hasAnonymous(block.address..<block.address + length) else {
+            throw Failure("the tags are in no memory of process \(process): give the QEMU program itself")
+        }
+        let error = cguest_map(process, block.address, length, memory.tags, 0)
+        guard error == 0 else {
+            throw Failure("the tags cannot be mapped into QEMU: \(errorText(error))")
+        }
+        if runs { _ = try monitor.letRun() }
+    }
+}
+
+/// What is mapped in a process.
+struct HostMappings {
+    private let path: String
+
+    init(_ process: pid_t) { path = "/proc/\(process)/maps" }
+
+    /// Whether all of a range is one piece of memory that is no file's.
+    func hasAnonymous(_ range: Range<UInt64>) -> Bool {
+        guard let bytes = try? readFile(path, limit: 16 << 20) else { return false }
+        return bytes.split(separator: UInt8(ascii: "\n")).contains { line in
+            // address, permissions, offset, device, inode
+            let words = line.split(separator: UInt8(ascii: " ")).map { String(decoding: $0, as: UTF8.self) }
+            guard words.count >= 5, words[4] == "0" else { return false }
+            let ends = words[0].split(separator: "-").compactMap { UInt64($0, radix: 16) }
+            return ends.count == 2 && ends[0] <= range.lowerBound && range.upperBound <= ends[1]
+        }
+    }
+}
