@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/vfs.h>
@@ -92,4 +93,9 @@ bool cguest_is_in_fuse(int file) {
     enum { FUSE_MAGIC = 0x65735546 };
     struct statfs system;
     return fstatfs(file, &system) == 0 && system.f_type == FUSE_MAGIC;
+}
+
+int cguest_memory_file(const char *name) {
+    int file = memfd_create(name, MFD_CLOEXEC);
+    return file >= 0 ? file : -errno;
 }

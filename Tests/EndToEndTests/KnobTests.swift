@@ -45,6 +45,45 @@ struct KnobTests {
         }
     }
 
+    @Test("All memory is one file's, or the objects'") func claim() throws {
+        try withDevice { device in
+            let first = try device.open("control/claim")
+            let second = try device.open("control/claim")
+            func claim(_ file: File, _ digit: UInt8) throws { try file.write([digit], at: 0) }
+            let (one, zero) = (UInt8(ascii: "1"), UInt8(ascii: "0"))
+            try device.make("tagged/heap", pages: 1)
+            #expect(throws: Errno(EBUSY)) { try claim(first, one) }
+            // An object that has no name any more is one still.
+            let memory = try device.open("tagged/heap/mem")
+            try device.remove("tagged/heap")
+            #expect(throws: Errno(EBUSY)) { try claim(first, one) }
+            try memory.close()
+            #expect(eventually { (try? claim(first, one)) != nil })
+            try claim(first, one)
+            #expect(try device.knob("claim") == "1\n")
+            #expect(throws: Errno(EBUSY)) { try claim(second, one) }
+            try claim(second, zero)
+            #expect(try device.knob("claim") == "1\n")
+            for directory in ["tagged", "untagged"] {
+                #expect(unsafe mkdir(device.path("\(directory)/x"), 0o755) == -1 && errno == EBUSY)
+            }
+            #expect(throws: Errno(EBUSY)) { try device.setKnob("reserve_tagged", "1") }
+            try device.setKnob("reserve_tagged", "0")
+            // It goes with the file.
+            try first.close()
+            #expect(try eventually { try device.knob("claim") == "0\n" })
+            try device.setKnob("reserve_untagged", "1")
+            #expect(throws: Errno(EBUSY)) { try claim(second, one) }
+            try device.setKnob("reserve_untagged", "0")
+            #expect(eventually { (try? claim(second, one)) != nil })
+            try claim(second, zero)
+            try device.make("untagged/x", pages: 1)
+            for word in ["2", "", "11"] {
+                #expect(throws: Errno(EINVAL)) { try second.write(Array(word.utf8) + [10], at: 0) }
+            }
+        }
+    }
+
     @Test("Names with blanks at their ends are names") func blanks() throws {
         try withDevice { device in
             for name in ["k", "k ", " k", "k  "] { try device.make("tagged/\(name)", pages: 1) }

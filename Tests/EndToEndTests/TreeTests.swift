@@ -14,7 +14,8 @@ struct TreeTests {
             let control = try names(in: device.path("control"))
             #expect(
                 control == [
-                    "atomic", "compact", "compaction", "pin", "reserve_tagged", "reserve_untagged", "unpin",
+                    "atomic", "claim", "compact", "compaction", "pin", "reserve_tagged", "reserve_untagged",
+                    "unpin",
                 ])
             #expect(try names(in: device.path("tagged")).isEmpty)
             #expect(try names(in: device.path("untagged")).isEmpty)
@@ -29,7 +30,7 @@ struct TreeTests {
             #expect(firmware == ["devicetree", "fdt"])
             let found = try run(
                 "find", [device.mountpoint, "-path", "*/devicetree", "-prune", "-o", "-type", "f", "-print"])
-            #expect(found.succeeded && found.output.split(separator: "\n").count == 7 + 1 + 7 + 6 + 16)
+            #expect(found.succeeded && found.output.split(separator: "\n").count == 7 + 1 + 8 + 6 + 16)
         }
     }
 
@@ -46,7 +47,7 @@ struct TreeTests {
                 ("firmware/devicetree", 0o40755), ("firmware/devicetree/model", 0o100444),
                 ("tagged", 0o40755), ("untagged", 0o40755), ("control", 0o40755),
                 ("control/compact", 0o100600), ("control/compaction", 0o100600), ("control/pin", 0o100600),
-                ("control/unpin", 0o100200), ("control/atomic", 0o100600),
+                ("control/unpin", 0o100200), ("control/atomic", 0o100600), ("control/claim", 0o100600),
                 ("control/reserve_tagged", 0o100600), ("control/reserve_untagged", 0o100600),
             ]
             for (name, mode) in expected {

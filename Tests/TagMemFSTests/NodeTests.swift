@@ -143,7 +143,7 @@ import Testing
         }
         try visit(.root, "")
         let inDeviceTree = paths.count { $0.hasPrefix("/firmware/devicetree/") }
-        #expect(inDeviceTree > 10 && paths.count - inDeviceTree == 12 + 2 + 7 + 7 + 16)
+        #expect(inDeviceTree > 10 && paths.count - inDeviceTree == 12 + 2 + 8 + 7 + 16)
         #expect(try fileSystem.lookUp("base", in: fileSystem.firmware.root).role == .deviceTreeLink)
         #expect(throws: FileError.notFound) { try fileSystem.lookUp("base", in: .root) }
         #expect(paths.contains("/phys/views/f") && paths.contains("/phys/tags.hex"))

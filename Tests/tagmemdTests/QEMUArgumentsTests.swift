@@ -58,16 +58,6 @@ import Testing
         #expect(try !self.arguments("-M", "virt,mte=on", "-append", "-S").isStopped)
     }
 
-    @Test("versions whose tags are wrong, or that do not say where they are")
-    func versions() {
-        for version in [[7, 2, 0], [7, 2, 22], [7, 1, 0], [6, 2, 0], [5, 1, 0]] {
-            #expect(QEMUProcess.flaw(of: version) != nil)
-        }
-        for version in [[8, 0, 0], [8, 2, 1], [10, 0, 13], [11, 0, 0]] {
-            #expect(QEMUProcess.flaw(of: version) == nil)
-        }
-    }
-
     @Test("the block of the tags in what QEMU says of its memory")
     func blocks() {
         // As QEMU 10.0 says it, shortened.

@@ -27,3 +27,6 @@ int cguest_map(pid_t process, uint64_t address, uint64_t length, int file, uint6
 
 /// Whether an open file is in a FUSE file system.
 bool cguest_is_in_fuse(int file);
+
+/// A file without a name, in memory, which is closed on exec. Returns a descriptor or a negative errno.
+int cguest_memory_file(const char *name);

@@ -22,6 +22,7 @@ final class KnobFile: ControlFile, @unchecked Sendable {
         case .atomic: listAtomicObjects()
         case .pin: listPinnedRanges()
         case .unpin: ""
+        case .claim: fileSystem.tree.isClaimed ? "1\n" : "0\n"
         }
     }
 
@@ -42,6 +43,9 @@ final class KnobFile: ControlFile, @unchecked Sendable {
             case .pin, .unpin:
                 try setPinned(word)
                 reply.written(count)
+            case .claim:
+                try setClaim(word)
+                reply.written(count)
             }
         } catch {
             reply.error(error)
@@ -53,11 +57,31 @@ final class KnobFile: ControlFile, @unchecked Sendable {
         return word == "1"
     }
 
+    // MARK: The claim
+
+    private func setClaim(_ word: String) throws(FileError) {
+        let claimant = ObjectIdentifier(self)
+        guard try flag(word) else { return fileSystem.tree.endClaim(of: claimant) }
+        try fileSystem.tree.claim(for: claimant)
+        // Pages of a reserve are somebody's, too.
+        let used = directory.withPages { $0.allocator.untaggedPages + $0.allocator.taggedPages }
+        if used > 0 {
+            fileSystem.tree.endClaim(of: claimant)
+            throw .busy
+        }
+    }
+
+    override func released() {
+        if knob == .claim { fileSystem.tree.endClaim(of: ObjectIdentifier(self)) }
+        super.released()
+    }
+
     // MARK: Reserves
 
     private func setReserve(_ use: PageUse, _ word: String, _ reply: consuming Reply, _ count: Int) {
         let limit = directory.withPages { $0.allocator.totalPages }
         guard let pages = Int(word), (0...limit).contains(pages) else { return reply.error(.invalid) }
+        if pages > 0, fileSystem.tree.isClaimed { return reply.error(.busy) }
         directory.update { state in
             state.pages.allocator.setReserveWatermark(use, to: pages)
             state.pages.refillFailed = -1

@@ -13,6 +13,8 @@ enum Knob: UInt8, CaseIterable {
     /// Pages set aside for atomic allocations of tagged and of untagged pages.
     case reserveTagged
     case reserveUntagged
+    /// 1 keeps all memory for whoever writes it, as long as the file is open: no object can be made.
+    case claim
 
     var name: String {
         switch self {
@@ -23,6 +25,7 @@ enum Knob: UInt8, CaseIterable {
         case .atomic: "atomic"
         case .reserveTagged: "reserve_tagged"
         case .reserveUntagged: "reserve_untagged"
+        case .claim: "claim"
         }
     }
 

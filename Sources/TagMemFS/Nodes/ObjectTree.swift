@@ -32,6 +32,8 @@ final class ObjectTree: Sendable {
         var sorted: [PageUse: [UInt64]] = [:]
         /// Never used twice. 0 is the root's, 1 that of `phys`.
         var nextNumber: UInt64 = 2
+        /// The open file for which all memory is kept.
+        var claimant: ObjectIdentifier?
         /// When names in a directory came or went.
         var changed: [PageUse: ContentChange] = [.tagged: ContentChange(), .untagged: ContentChange()]
 
@@ -47,7 +49,7 @@ final class ObjectTree: Sendable {
 
     /// Makes an object; `make` gets its number. The name is taken while that runs, but nobody finds an object by it.
     ///
-    /// - Throws: `.invalid`, `.exists`, `.noSpace` if `make` returns nil.
+    /// - Throws: `.invalid`, `.exists`, `.busy` while all memory is claimed, `.noSpace` if `make` returns nil.
     func add(
         _ name: String, _ use: PageUse, user: uid_t, group: gid_t, permissions: UInt32,
         make: (UInt64) -> ObjectID?
@@ -56,6 +58,7 @@ final class ObjectTree: Sendable {
         let key = ObjectName(name)
         let number = try state.withLock { state throws(FileError) in
             if state.names[use]?[key] != nil { throw .exists }
+            if state.claimant != nil { throw .busy }
             let number = state.takeNumber()
             state.names[use]?[key] = number
             return number
@@ -136,6 +139,27 @@ final class ObjectTree: Sendable {
                 state.names[newUse]?[ObjectName(newName)] = nil
             }
         }
+    }
+
+    // MARK: All memory
+
+    /// Whether somebody has all memory for himself.
+    var isClaimed: Bool { state.withLock { $0.claimant != nil } }
+
+    /// Keeps all memory for an open file: no object is made until it is given back.
+    ///
+    /// - Throws: `.busy` if there are objects, also such as have no name any more, or another file has it.
+    func claim(for file: ObjectIdentifier) throws(FileError) {
+        try state.withLock { state throws(FileError) in
+            if state.claimant == file { return }
+            let isUsed = state.names.values.contains { !$0.isEmpty } || !state.entries.isEmpty
+            if isUsed || state.claimant != nil { throw .busy }
+            state.claimant = file
+        }
+    }
+
+    func endClaim(of file: ObjectIdentifier) {
+        state.withLock { if $0.claimant == file { $0.claimant = nil } }
     }
 
     func entry(_ number: UInt64) -> Entry? { state.withLock { $0.entries[number] } }

@@ -1,47 +1,83 @@
 import CGuest
 import Glibc
 import TagMemCore
+import TagMemDeviceTree
 import TagMemFS
 
-/// A memory object that is to be a machine's memory, and its tags the machine's: nobody else's meanwhile.
+/// The memory of a device that is to be a machine's, and its tags the machine's: nobody else's meanwhile.
 final class GuestMemory {
+    /// The object, or `phys`.
     let directory: String
-    /// Of the data, in bytes.
+    /// Where the machine's memory begins in `mem`, which is where it begins in the machine if that is `phys`.
+    let address: UInt64
+    /// Of the machine's memory, in bytes.
     let size: UInt64
-    /// The open file of the tags, which is locked for the machine.
-    let tags: Int32
+    /// How much of it has tags, from its beginning on; in `phys` tag storage follows.
+    let taggedSize: UInt64
+    /// What memory the machine has; nil if that is an object.
+    let map: MemoryMap?
+    /// The open files that keep it the machine's as long as they are open anywhere; the first is that of the tags.
+    let kept: [Int32]
 
     var dataPath: String { "\(directory)/mem" }
+    var tags: Int32 { kept[0] }
+    var tagOffset: UInt64 { address / TagGranule.bytesPerTagByte }
+    var tagBytes: UInt64 { taggedSize / TagGranule.bytesPerTagByte }
 
-    /// - Parameter wanted: the size that the object is to have; it is made, if it is not there, and sized, if it is empty.
+    /// Where QEMU's `virt` has its memory.
+    private static let base = VirtMachine.ramBase
+
+    /// - Parameters:
+    ///   - directory: an object in `tagged/`, or `phys`.
+    ///   - wanted: the size that an object is to have; it is made, if it is not there, and sized, if it is empty.
     init(_ directory: String, size wanted: UInt64?) throws {
         self.directory = directory
-        if let wanted { try Self.make(directory, wanted) }
-        let data = try Self.open("\(directory)/mem")
-        defer { close(data) }
-        guard cguest_is_in_fuse(data) else {
-            throw Failure("'\(directory)' is no object of a device")
+        if unsafe access("\(directory)/pages", F_OK) != 0, unsafe access("\(directory)/mem", F_OK) == 0 {
+            if wanted != nil { throw Failure("'\(directory)' has the size that it has: leave --size out") }
+            let map = try Self.map(of: directory)
+            (size, taggedSize) = try Self.sizes(map)
+            (self.map, address) = (map, Self.base)
+        } else {
+            if let wanted { try Self.make(directory, wanted) }
+            size = try Self.size(of: directory)
+            (map, address, taggedSize) = (nil, 0, size)
         }
-        var status = stat()
-        guard unsafe fstat(data, &status) == 0 else { throw Self.failure(directory) }
-        size = UInt64(status.st_size)
+        let tags = try Self.open("\(directory)/tags")
+        var kept = [tags]
+        do {
+            try Self.lock(tags, directory)
+            try Self.tryMapping(tags, directory)
+            if map != nil { kept.append(try Self.claim(directory)) }
+        } catch {
+            close(tags)
+            throw error
+        }
+        self.kept = kept
+    }
+
+    deinit { for descriptor in kept { close(descriptor) } }
+
+    // MARK: Objects
+
+    private static func size(of directory: String) throws -> UInt64 {
+        let data = try open("\(directory)/mem")
+        defer { close(data) }
+        guard cguest_is_in_fuse(data) else { throw Failure("'\(directory)' is no object of a device") }
+        let size = try size(data, directory)
         guard size > 0 else { throw Failure("'\(directory)' is empty: give --size, or truncate its mem") }
         // So that the tags are whole pages of the host.
         let unit = UInt64(sysconf(Int32(_SC_PAGESIZE))) * TagGranule.bytesPerTagByte
         guard size % unit == 0 else {
             throw Failure("'\(directory)' is \(size) bytes long: a machine has a multiple of \(unit >> 10)K")
         }
-        tags = try Self.open("\(directory)/tags")
-        do {
-            try lock()
-            try tryMapping()
-        } catch {
-            close(tags)
-            throw error
-        }
+        return size
     }
 
-    deinit { close(tags) }
+    private static func size(_ descriptor: Int32, _ directory: String) throws -> UInt64 {
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0 else { throw failure(directory) }
+        return UInt64(status.st_size)
+    }
 
     /// Makes an object, or gives one that is empty its size.
     private static func make(_ directory: String, _ size: UInt64) throws {
@@ -49,27 +85,75 @@ final class GuestMemory {
         let path = "\(directory)/mem"
         let data = try open(path)
         defer { close(data) }
-        var status = stat()
-        guard unsafe fstat(data, &status) == 0 else { throw failure(path) }
-        if status.st_size == Int64(size) { return }
-        guard status.st_size == 0 else {
-            throw Failure("'\(directory)' has \(status.st_size) bytes, not \(size): leave --size out")
+        let present = try self.size(data, directory)
+        if present == size { return }
+        guard present == 0 else {
+            throw Failure("'\(directory)' has \(present) bytes, not \(size): leave --size out")
         }
         guard let end = off_t(exactly: size), ftruncate(data, end) == 0 else { throw failure(path) }
     }
 
-    private func lock() throws {
+    // MARK: All of the device
+
+    private static func map(of directory: String) throws -> MemoryMap {
+        let blob = try readFile("\(directory)/../firmware/fdt", limit: DeviceTree.maximumSize)
+        do throws(DeviceTreeError) {
+            return try MachineDescription(blob: blob).map
+        } catch {
+            throw Failure("the device's tree: \(error)")
+        }
+    }
+
+    /// All of the memory, and what of it has tags.
+    private static func sizes(_ map: MemoryMap) throws -> (all: UInt64, tagged: UInt64) {
+        var end = base
+        var tagged: UInt64 = 0
+        for region in map.regions.sorted(by: { $0.start < $1.start }) {
+            switch region.kind {
+            case .data where tagged == end - base: tagged += region.size
+            case .tagStorage: break
+            default: throw Failure("QEMU has memory with tags, and behind it their storage, and no other")
+            }
+            guard region.start.rawValue == end else {
+                throw Failure(
+                    "QEMU's memory begins at 0x\(String(base, radix: 16)) and has no gaps: "
+                        + "mount the device without --base and --machine")
+            }
+            end += region.size
+        }
+        // QEMU rounds the memory of a machine.
+        guard (end - base) % 8192 == 0 else {
+            throw Failure("a machine has a multiple of 256K of data memory")
+        }
+        return (end - base, tagged)
+    }
+
+    /// Keeps everybody from making objects.
+    private static func claim(_ directory: String) throws -> Int32 {
+        let path = "\(directory)/../control/claim"
+        let descriptor = try open(path)
+        guard unsafe write(descriptor, "1", 1) == 1 else {
+            defer { close(descriptor) }
+            guard errno == EBUSY else { throw failure(path) }
+            throw Failure("there are objects, or pages in reserve: all memory is the machine's or none")
+        }
+        return descriptor
+    }
+
+    // MARK: Both
+
+    private static func lock(_ tags: Int32, _ directory: String) throws {
         if flock(tags, LOCK_EX | LOCK_NB) == 0 { return }
-        guard errno == EWOULDBLOCK else { throw Self.failure("\(directory)/tags") }
+        guard errno == EWOULDBLOCK else { throw failure("\(directory)/tags") }
         throw Failure("'\(directory)' is in use by another machine")
     }
 
     /// In page cache mode tags cannot be mapped.
-    private func tryMapping() throws {
+    private static func tryMapping(_ tags: Int32, _ directory: String) throws {
         let page = Int(Page.size)
         let address = unsafe mmap(nil, page, PROT_READ | PROT_WRITE, MAP_SHARED, tags, 0)
         guard unsafe address != MAP_FAILED else {
-            guard errno == ENODEV else { throw Self.failure("\(directory)/tags") }
+            guard errno == ENODEV else { throw failure("\(directory)/tags") }
             throw Failure("this device's tags cannot be mapped: it needs Linux 6.6, and no page_cache")
         }
         unsafe munmap(address, page)
@@ -81,7 +165,5 @@ final class GuestMemory {
         return descriptor
     }
 
-    private static func failure(_ path: String) -> Failure {
-        Failure("\(path): \(errorText(errno))")
-    }
+    private static func failure(_ path: String) -> Failure { Failure("\(path): \(errorText(errno))") }
 }

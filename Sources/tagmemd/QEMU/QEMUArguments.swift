@@ -86,6 +86,13 @@ struct QEMUArguments: Equatable {
         }
     }
 
+    /// Options with their values, in their order.
+    func pairs(of names: Set<String>) -> [String] {
+        options.flatMap { index, name in
+            names.contains(name) && index + 1 < words.count ? [words[index], words[index + 1]] : []
+        }
+    }
+
     /// Takes options with their values out.
     mutating func remove(_ names: Set<String>) {
         for (index, name) in options.reversed() where names.contains(name) {

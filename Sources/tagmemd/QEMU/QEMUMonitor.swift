@@ -14,15 +14,10 @@ final class QEMUMonitor {
 
     deinit { close(descriptor) }
 
-    /// Greets QEMU. Returns its version, as three numbers; nil if it has ended.
-    func begin() throws -> [Int]? {
-        guard let greeting = try line(where: { $0.contains("\"QMP\"") }) else { return nil }
-        let version = ["\"major\"", "\"minor\"", "\"micro\""].compactMap { name -> Int? in
-            guard let range = greeting.firstRange(of: name) else { return nil }
-            return Int(greeting[range.upperBound...].drop { !$0.isNumber }.prefix { $0.isNumber })
-        }
-        guard version.count == 3 else { throw Failure("QEMU does not say its version: \(greeting)") }
-        return try execute("{\"execute\": \"qmp_capabilities\"}") == nil ? nil : version
+    /// Greets QEMU. False if it has ended.
+    func begin() throws -> Bool {
+        guard try line(where: { $0.contains("\"QMP\"") }) != nil else { return false }
+        return try execute("{\"execute\": \"qmp_capabilities\"}") != nil
     }
 
     /// What a command of the human monitor says; nil if QEMU has ended.

@@ -12,17 +12,19 @@ struct QEMUProcess {
     private let process: pid_t
 
     /// - Throws: `Failure` if the machine cannot run on the object. No QEMU is left then.
-    init(_ arguments: QEMUArguments, _ memory: GuestMemory) throws {
+    init(_ arguments: QEMUArguments, _ memory: GuestMemory, _ boot: GuestBoot?) throws {
         var ends: [Int32] = [-1, -1]
         guard unsafe socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0
         else {
             throw Failure("no socket for QEMU's monitor")
         }
         let monitor = QEMUMonitor(ends[0])
+        var arguments = arguments
+        if boot != nil { arguments.remove(["kernel", "initrd", "append", "dtb"]) }
         let words =
-            [arguments.program] + arguments.words + Self.words(memory, monitor: ends[1])
+            [arguments.program] + arguments.words + (boot?.words ?? []) + Self.words(memory, monitor: ends[1])
             + arguments.defaultMonitors + (arguments.isStopped ? [] : ["-S"])
-        let kept = [ends[1], memory.tags]
+        let kept = [ends[1]] + memory.kept + (boot?.files.map(\.descriptor) ?? [])
         // SAFETY: words and descriptors are read before the call returns.
         process = unsafe withCStrings(words) { words in
             unsafe kept.withUnsafeBufferPointer {
@@ -53,39 +55,27 @@ struct QEMUProcess {
         return [
             "-m", "\(memory.size >> 10)K",
             "-object",
-            "memory-backend-file,id=tagmemd-memory,mem-path=\(path),share=on,size=\(memory.size)",
+            "memory-backend-file,id=tagmemd-memory,mem-path=\(path),share=on,size=\(memory.size)"
+                + (memory.address > 0 ? ",offset=\(memory.address)" : ""),
             "-machine", "memory-backend=tagmemd-memory",
             "-chardev", "socket,id=tagmemd-monitor,fd=\(monitor)",
             "-mon", "chardev=tagmemd-monitor,mode=control",
         ]
     }
 
-    /// What is wrong with a QEMU's tags; nil if nothing is.
-    ///
-    /// 7.2 loses the offset in the page on the way from an address to its tag in system mode; "target/arm: Fix physical
-    /// address resolution for MTE", in 8.0, mends it. Before 8.0 QEMU does not say where its memory is.
-    static func flaw(of version: [Int]) -> String? {
-        let name = version.map { "\($0)" }.joined(separator: ".")
-        if version[0] == 7, version[1] >= 2 {
-            return "QEMU \(name) has one tag for all of a page: use 8.0 or newer"
-        }
-        return version[0] < 8 ? "QEMU \(name) is too old: use 8.0 or newer" : nil
-    }
-
     private func attach(_ memory: GuestMemory, _ monitor: QEMUMonitor, runs: Bool) throws {
         // Where QEMU has ended it has said why.
-        guard let version = try monitor.begin() else { return }
-        if let flaw = Self.flaw(of: version) { throw Failure(flaw) }
-        guard let blocks = try monitor.ask("info ramblock") else { return }
-        let length = memory.size / TagGranule.bytesPerTagByte
-        guard let block = QEMUMemoryBlock("mach-virt.tag", in: blocks), block.size == length else {
+        guard try monitor.begin(), let blocks = try monitor.ask("info ramblock") else { return }
+        guard let block = QEMUMemoryBlock("mach-virt.tag", in: blocks),
+            block.size == memory.size / TagGranule.bytesPerTagByte
+        else {
             throw Failure(
                 "QEMU has no memory for the tags of \(memory.size) bytes of memory: nothing was run")
         }
-        guard HostMappings(process).hasAnonymous(block.address..<block.address + length) else {
+        guard HostMappings(process).hasAnonymous(block.address..<block.address + block.size) else {
             throw Failure("the tags are in no memory of process \(process): give the QEMU program itself")
         }
-        let error = cguest_map(process, block.address, length, memory.tags, 0)
+        let error = cguest_map(process, block.address, memory.tagBytes, memory.tags, memory.tagOffset)
         guard error == 0 else {
             throw Failure("the tags cannot be mapped into QEMU: \(errorText(error))")
         }

@@ -1,0 +1,73 @@
+import Glibc
+import TagMemFS
+
+/// A program of the host that is run for what it writes.
+enum HostProgram {
+    /// What a program writes to its standard output, `limit` bytes at most.
+    ///
+    /// - Parameter input: an open file, or nil where there is nothing to read.
+    /// - Throws: `Failure` if it cannot be run, fails, writes more, or is not done in time.
+    static func output(
+        of words: [String], input: Int32? = nil, limit: Int, seconds: Int = 30
+    ) throws -> [UInt8] {
+        var ends: [Int32] = [-1, -1]
+        guard unsafe pipe(&ends) == 0 else { throw Failure("no pipe: \(errorText(errno))") }
+        defer { close(ends[0]) }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        var actions = unsafe posix_spawn_file_actions_t()
+        unsafe posix_spawn_file_actions_init(&actions)
+        defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+        if let input {
+            unsafe posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO)
+        } else {
+            unsafe posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+        }
+        unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO)
+        var process = pid_t()
+        let error = unsafe withCStrings(words) {
+            unsafe posix_spawnp(&process, words[0], &actions, nil, $0, environ)
+        }
+        close(ends[1])
+        guard error == 0 else { throw Failure("cannot run \(words[0]): \(errorText(error))") }
+        let bytes: [UInt8]
+        do {
+            bytes = try read(ends[0], words[0], limit: limit, seconds: seconds)
+        } catch {
+            kill(process, SIGKILL)
+            _ = wait(process)
+            throw error
+        }
+        guard wait(process) == 0 else { throw Failure("\(words[0]) failed") }
+        return bytes
+    }
+
+    private static func read(
+        _ descriptor: Int32, _ name: String, limit: Int, seconds: Int
+    ) throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        let end = ContinuousClock.now + .seconds(seconds)
+        var part = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let left = (end - .now) / .milliseconds(1)
+            var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            let ready = left > 0 ? unsafe Glibc.poll(&poll, 1, Int32(left)) : 0
+            if ready < 0, errno == EINTR { continue }
+            guard ready > 0 else { throw Failure("\(name) is not done in \(seconds) s") }
+            // SAFETY: `read` writes at most the bytes of the buffer.
+            let count = unsafe part.withUnsafeMutableBytes {
+                unsafe Glibc.read(descriptor, $0.baseAddress, $0.count)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw Failure("\(name): \(errorText(errno))") }
+            if count == 0 { return bytes }
+            bytes += part[..<count]
+            guard bytes.count <= limit else { throw Failure("\(name) writes more than \(limit) bytes") }
+        }
+    }
+
+    private static func wait(_ process: pid_t) -> Int32 {
+        var status: Int32 = 0
+        while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
+        return status
+    }
+}
