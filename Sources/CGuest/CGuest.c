@@ -70,6 +70,11 @@ pid_t cguest_start(const char *const *arguments, const int *descriptors, int cou
     return error != 0 ? -error : process;
 }
 
+bool cguest_has_ended(pid_t process) {
+    siginfo_t end = {0};
+    return waitid(P_PID, (id_t)process, &end, WEXITED | WNOHANG | WNOWAIT) != 0 || end.si_pid != 0;
+}
+
 int cguest_wait(pid_t process) {
     int status = 0;
     while (waitpid(process, &status, 0) < 0 && errno == EINTR) {}

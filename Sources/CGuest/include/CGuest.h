@@ -12,6 +12,9 @@
 /// Once in the life of a process.
 pid_t cguest_start(const char *const *arguments, const int *descriptors, int count);
 
+/// Whether the program has ended.
+bool cguest_has_ended(pid_t process);
+
 /// Waits until the program has ended. Returns what waitpid(2) says of it.
 int cguest_wait(pid_t process);
 

@@ -42,6 +42,9 @@ final class GuestMemory {
             size = try Self.size(of: directory)
             (map, address, taggedSize) = (nil, 0, size)
         }
+        if unsafe access("\(directory)/tags", F_OK) != 0, errno == ENOENT {
+            throw Failure("'\(directory)' has no tags: a machine's memory is in tagged/")
+        }
         let tags = try Self.open("\(directory)/tags")
         var kept = [tags]
         do {
@@ -81,16 +84,22 @@ final class GuestMemory {
 
     /// Makes an object, or gives one that is empty its size.
     private static func make(_ directory: String, _ size: UInt64) throws {
-        if unsafe mkdir(directory, 0o755) != 0, errno != EEXIST { throw failure(directory) }
-        let path = "\(directory)/mem"
-        let data = try open(path)
-        defer { close(data) }
-        let present = try self.size(data, directory)
-        if present == size { return }
-        guard present == 0 else {
-            throw Failure("'\(directory)' has \(present) bytes, not \(size): leave --size out")
+        let isNew = unsafe mkdir(directory, 0o755) == 0
+        if !isNew, errno != EEXIST { throw failure(directory) }
+        do {
+            let path = "\(directory)/mem"
+            let data = try open(path)
+            defer { close(data) }
+            let present = try self.size(data, directory)
+            if present == size { return }
+            guard present == 0 else {
+                throw Failure("'\(directory)' has \(present) bytes, not \(size): leave --size out")
+            }
+            guard let end = off_t(exactly: size), ftruncate(data, end) == 0 else { throw failure(path) }
+        } catch {
+            if isNew { unsafe rmdir(directory) }
+            throw error
         }
-        guard let end = off_t(exactly: size), ftruncate(data, end) == 0 else { throw failure(path) }
     }
 
     // MARK: All of the device

@@ -1,12 +1,15 @@
+import CGuest
 import Glibc
 
 /// QEMU's machine protocol (QMP), as far as a machine is asked about its memory and let run. One thread.
 final class QEMUMonitor {
     private let descriptor: Int32
+    /// QEMU's. A program that it has started may keep the socket open when it has ended.
+    var process: pid_t = 0
     private var received: [UInt8] = []
 
-    /// How long QEMU may take for an answer, in milliseconds.
-    private static let patience: Int32 = 60_000
+    /// How long QEMU may take for an answer.
+    private static let patience = Duration.seconds(60)
     private static let longestLine = 1 << 20
 
     /// - Parameter descriptor: a socket whose other end is QEMU's. It is closed with the monitor.
@@ -47,6 +50,7 @@ final class QEMUMonitor {
 
     /// The next line that is meant; nil when there is no more to come.
     private func line(where isMeant: (String) -> Bool) throws -> String? {
+        let end = ContinuousClock.now + Self.patience
         while true {
             while let end = received.firstIndex(of: UInt8(ascii: "\n")) {
                 let line = String(decoding: received[..<end].drop { $0 <= 0x20 }, as: UTF8.self)
@@ -55,9 +59,13 @@ final class QEMUMonitor {
             }
             guard received.count < Self.longestLine else { throw Failure("QEMU says too much at once") }
             var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            let ready = unsafe Glibc.poll(&poll, 1, Self.patience)
+            let ready = unsafe Glibc.poll(&poll, 1, 100)
             if ready < 0, errno == EINTR { continue }
-            guard ready > 0 else { throw Failure("QEMU does not answer its monitor") }
+            if ready <= 0 {
+                if cguest_has_ended(process) { return nil }
+                guard .now < end else { throw Failure("QEMU does not answer its monitor") }
+                continue
+            }
             var part = [UInt8](repeating: 0, count: 1 << 16)
             // SAFETY: `read` writes at most the bytes of the buffer.
             let count = unsafe part.withUnsafeMutableBytes {

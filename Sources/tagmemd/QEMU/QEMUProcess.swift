@@ -38,6 +38,7 @@ struct QEMUProcess {
         guard process > 0 else {
             throw Failure("cannot run \(arguments.program): \(errorText(-process))")
         }
+        monitor.process = process
         do {
             try attach(memory, monitor, runs: !arguments.isStopped)
         } catch {
