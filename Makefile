@@ -36,8 +36,9 @@ latency: build
 	Scripts/latency .build/release/tagmemd .build/debug/tagmem-client
 
 # The sanitizers: all tests but those that mount, then stressed mounts.
+asan: export LSAN_OPTIONS = suppressions=$(CURDIR)/Tests/lsan.supp
 asan: dependencies
-	LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/lsan.supp swift test --sanitize=address --scratch-path .build-asan --skip EndToEndTests
+	swift test --sanitize=address --scratch-path .build-asan --skip EndToEndTests
 	swift build --product tagmem-client
 	Scripts/stress .build-asan/debug/tagmemd .build/debug/tagmem-client $(STRESS_SECONDS)
 	Scripts/soak .build-asan/debug/tagmemd .build/debug/tagmem-client $(STRESS_SECONDS)
