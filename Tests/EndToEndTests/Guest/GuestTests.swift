@@ -1,0 +1,138 @@
+import Glibc
+import Testing
+
+/// Machines that run on a device, in a QEMU that `Scripts/guest` has made. `make test-guest` runs them.
+@Suite("Guests", .serialized, .timeLimit(.minutes(5))) struct GuestTests {
+    private static let base: UInt64 = 0x4000_0000
+
+    /// What a program of the guest says when all its clauses hold.
+    private func expectClauses(_ guest: Guest, sourceLocation: SourceLocation = #_sourceLocation) {
+        let outcome = guest.command.finish(within: 120, sourceLocation: sourceLocation)
+        let lines = guest.lines
+        let clauses = lines.filter { $0.hasPrefix("ok ") }
+        #expect(
+            outcome.ending == .exited(0) && clauses.count >= 35, "\(outcome)", sourceLocation: sourceLocation)
+        #expect(
+            lines.contains("\(clauses.count) of \(clauses.count) clauses"), sourceLocation: sourceLocation)
+        #expect(lines.contains("exit 0"), "\(lines.suffix(20))", sourceLocation: sourceLocation)
+    }
+
+    @Test("Every clause of Linux's documentation holds while pages move", arguments: [1, 2])
+    func clauses(_ processors: Int) throws {
+        try withDevice(size: "1G", limit: 200) { device in
+            let churn = try Churn(device, "tagged/vm", pages: 256 << 8)
+            let guest = try Guest(device, "tagged/vm", "mte-clauses", processors: processors)
+            expectClauses(guest)
+            let moved = try churn.end()
+            #expect(moved > 1000, "only \(moved) pages moved")
+        }
+    }
+
+    @Test("A heap keeps its data and its tags while pages move") func heap() throws {
+        try withDevice(size: "1G", limit: 200) { device in
+            let churn = try Churn(device, "tagged/vm", pages: 256 << 8)
+            let guest = try Guest(device, "tagged/vm", "mte-heap", 20, 128, processors: 2)
+            let outcome = guest.command.finish(within: 120)
+            let moved = try churn.end()
+            #expect(outcome.ending == .exited(0), "\(outcome)")
+            #expect(guest.lines.contains { $0.hasSuffix("none bad") } && guest.lines.contains("exit 0"))
+            #expect(moved > 5000, "only \(moved) pages moved")
+        }
+    }
+
+    @Test("The shell sees and changes a guest's bytes and tags") func poke() throws {
+        try withDevice(size: "512M", limit: 120) { device in
+            try device.make("tagged/vm", pages: 256 << 8)
+            let guest = try Guest(device, "tagged/vm", "mte-demo")
+            let line = try guest.waitForLine("page 0 is at physical address 0x")
+            let address = try #require(UInt64(line.split(separator: "x").last ?? "", radix: 16)) - Self.base
+            let tag = try #require(try guest.waitForLine("pointer 0x").last)
+            let tags = try device.open("tagged/vm/tags.hex")
+            let digit = try #require(tag.asciiValue)
+            #expect(try tags.read(at: address / 16, count: 256) == [UInt8](repeating: digit, count: 256))
+            // A digit that is not the pointer's; and the old one again.
+            let other = digit == UInt8(ascii: "3") ? UInt8(ascii: "4") : UInt8(ascii: "3")
+            try tags.write([other], at: address / 16 + 5)
+            let fault = try guest.waitForLine("SEGV_MTESERR")
+            #expect(fault.contains("50: somebody changed the tag"), "\(fault)")
+            try tags.write([digit], at: address / 16 + 5)
+            _ = try guest.waitForLine("the tags fit again")
+            // Bytes through the view of the tag.
+            let view = try device.open("tagged/vm/views/\(tag)")
+            #expect(try view.read(at: address, count: 19) == Array("The quick brown fox".utf8))
+            try view.write(Array("A slow white cat \0".utf8), at: address)
+            #expect(try guest.waitForLine("are now").contains("A slow white cat"))
+            guest.command.kill()
+            #expect(guest.command.wait(seconds: 10) != nil)
+        }
+    }
+
+    @Test("A guest that is killed leaves an object that can be used again") func killed() throws {
+        try withDevice(size: "512M", limit: 150) { device in
+            let churn = try Churn(device, "tagged/vm", pages: 128 << 8)
+            for isQEMU in [false, true] {
+                let guest = try Guest(device, "tagged/vm", "mte-heap", 60, 64)
+                #expect(eventually(within: 30) { guest.process != nil })
+                let process = try #require(guest.process)
+                sleep(4)
+                let other = try Guest(device, "tagged/vm", "mte-clauses").command.finish()
+                #expect(other.ending == .exited(1) && other.errors.contains("in use by another machine"))
+                #expect(kill(isQEMU ? process : guest.command.pid, SIGKILL) == 0)
+                #expect(guest.command.wait(seconds: 20) == .killed(signal: SIGKILL))
+                #expect(eventually(within: 20) { !isAlive(process) })
+            }
+            expectClauses(try Guest(device, "tagged/vm", "mte-clauses"))
+            _ = try churn.end()
+        }
+    }
+
+    @Test("A guest whose device is killed ends") func killedDaemon() throws {
+        try withDevice(size: "512M", limit: 100, expectsDeath: true) { device in
+            try device.make("tagged/vm", pages: 128 << 8)
+            let guest = try Guest(device, "tagged/vm", "mte-heap", 60, 64)
+            #expect(eventually(within: 30) { guest.process != nil })
+            let process = try #require(guest.process)
+            sleep(4)
+            device.daemon.signal(SIGKILL)
+            #expect(guest.command.wait(seconds: 20) != nil)
+            #expect(eventually(within: 20) { !isAlive(process) })
+        }
+    }
+
+    @Test("Memory that is pulled from under a guest ends it, and no one else") func pulled() throws {
+        try withDevice(size: "512M", limit: 100) { device in
+            let memory = try device.make("tagged/vm", pages: 128 << 8)
+            let guest = try Guest(device, "tagged/vm", "mte-heap", 60, 64)
+            #expect(eventually(within: 30) { guest.process != nil })
+            sleep(4)
+            try memory.truncate(4096)
+            #expect(guest.command.wait(seconds: 20) == .killed(signal: SIGBUS))
+            try memory.truncate(128 << 20)
+            expectClauses(try Guest(device, "tagged/vm", "mte-clauses"))
+        }
+    }
+
+    @Test("A machine that has all of the device", arguments: [1, 2]) func physical(_ processors: Int) throws {
+        try withDevice(size: "512M", limit: 150) { device in
+            let guest = try Guest(device, "phys", "mte-clauses", processors: processors)
+            #expect(eventually(within: 30) { (try? device.knob("claim")) == "1\n" })
+            #expect(unsafe mkdir(device.path("tagged/x"), 0o755) == -1 && errno == EBUSY)
+            expectClauses(guest)
+            // Its tags are the bytes of its tag storage.
+            let size = device.map.size / 32
+            var used = 0
+            for start in stride(from: 0, to: size, by: 1 << 20) {
+                let count = Int(min(1 << 20, size - start))
+                let bytes = try device.memory(at: device.map.tagBase + start, count: count)
+                #expect(
+                    try device.open("phys/tags").read(at: device.map.base / 32 + start, count: count) == bytes
+                )
+                used += bytes.count { $0 != 0 }
+            }
+            #expect(used > 1000, "only \(used) bytes of tags")
+            #expect(eventually { (try? device.make("tagged/x")) != nil })
+            let refused = try Guest(device, "phys", "mte-clauses").command.finish()
+            #expect(refused.ending == .exited(1) && refused.errors.contains("there are objects"))
+        }
+    }
+}
