@@ -1,7 +1,9 @@
-# make demo   what the device does, with the usual tools, on a temporary mount
-# make test   all tests
+# make demo         what the device does, with the usual tools, on a temporary mount
+# make test         all tests but those of virtual machines
+# make guest        a Linux guest whose memory is on a temporary mount
+# make test-guest   tests of virtual machines
 #
-# Both install what is missing (with apt-get). The others: bench, latency, asan, tsan, stress, soak, fuzz, format, lint,
+# They install what is missing (with apt-get). The others: bench, latency, asan, tsan, stress, soak, fuzz, format, lint,
 # install, clean.
 
 SHELL := /bin/bash
@@ -13,7 +15,7 @@ STRESS_SECONDS ?= 30
 SOAK_SECONDS ?= 60
 FUZZ_SECONDS ?= 600
 
-.PHONY: build demo test bench latency asan tsan stress soak fuzz format lint install clean dependencies
+.PHONY: build demo test guest test-guest bench latency asan tsan stress soak fuzz format lint install clean dependencies
 
 # The Swift library goes into the program: it then needs libfuse3 and the C library alone.
 build: dependencies
@@ -24,7 +26,13 @@ demo: build
 
 test: dependencies
 	swift build --build-tests
-	swift test --skip-build
+	swift test --skip-build --skip GuestTests
+
+# Virtual machines that run on a device, with what Scripts/guest makes for them.
+test-guest: dependencies
+	Scripts/guest
+	swift build --build-tests
+	swift test --skip-build --filter GuestTests
 
 bench: build
 	Benchmarks/run
