@@ -28,6 +28,10 @@ test: dependencies
 	swift build --build-tests
 	swift test --skip-build --skip GuestTests
 
+guest: build
+	Scripts/guest
+	Scripts/run-guest .build/release/tagmemd
+
 # Virtual machines that run on a device, with what Scripts/guest makes for them.
 test-guest: dependencies
 	Scripts/guest
@@ -35,6 +39,7 @@ test-guest: dependencies
 	swift test --skip-build --filter GuestTests
 
 bench: build
+	Scripts/guest
 	Benchmarks/run
 	swift run -c release --package-path Benchmarks/Core core-bench
 

@@ -30,6 +30,7 @@ static const struct {
     {"stores-small", mapping_stores_small, "the same within 4 MiB, too little to be written back"},
     {"retag-unmapped", retag_unmapped, "change of the tags of a page that was never mapped"},
     {"retag-dirty", retag_dirty, "change of the tags of a page that is mapped and dirty"},
+    {"hands", retag_hands, "store to a page that is mapped as tags and as memory, in turn"},
     {"copy", objects_copy, "write of 256 MiB in pieces of 128 KiB to an empty file, time per MiB"},
     {"resize", objects_resize, "ftruncate of an empty file to 16 GiB"},
 };

@@ -23,6 +23,7 @@ void mapping_stores_small(const struct target *target);
 // retag.c: changes of tags
 void retag_unmapped(const struct target *target);
 void retag_dirty(const struct target *target);
+void retag_hands(const struct target *target);
 
 // objects.c: memory objects, or files
 void objects_copy(const struct target *target);

@@ -67,6 +67,49 @@ import Testing
         }
     }
 
+    @Test("A debugger shows the tags that the shell shows", arguments: [1, 2])
+    func debugger(_ processors: Int) throws {
+        let directory = try makeTemporaryDirectory()
+        defer { _ = try? run("rm", ["-r", directory]) }
+        let socket = "\(directory)/gdb"
+        try withDevice(size: "512M", limit: 150) { device in
+            try device.make("tagged/vm", pages: 128 << 8)
+            let guest = try Guest(
+                device, "tagged/vm", "mte-demo", processors: processors,
+                options: ["-S", "-gdb", "unix:\(socket),server=on,wait=off"])
+            func debug(_ commands: [String]) throws -> [String] {
+                let all = ["target remote \(socket)", "break sleep", "continue"] + commands + ["detach"]
+                let outcome = try run(
+                    GuestFolder.debugger,
+                    ["-nx", "-batch", "\(GuestFolder.path)/programs/mte-demo"] + all.flatMap { ["-ex", $0] },
+                    timeout: 60)
+                #expect(outcome.succeeded, "\(outcome)")
+                return outcome.output.split(separator: "\n").filter { $0.hasPrefix("$") }.map(String.init)
+            }
+            #expect(eventually(within: 30) { (try? status(of: socket)) != nil })
+            sleep(2)
+            // -S: nobody has let it run.
+            #expect(guest.lines.isEmpty)
+            #expect(try debug([]).isEmpty)
+            let page = try guest.waitForLine("page 0 is at physical address 0x")
+            let address = try #require(UInt64(page.split(separator: "x").last ?? "", radix: 16)) - Self.base
+            let line = try guest.waitForLine("pointer 0x")
+            let pointer = try #require(line.split(separator: " ").dropFirst().first?.dropLast())
+            let tag = try #require(line.last)
+            let other: Character = tag == "3" ? "4" : "3"
+            let write =
+                "shell printf %s | dd of=\(device.path("tagged/vm/tags.hex")) bs=1 seek=\(address / 16) status=none"
+            let print = "memory-tag print-allocation-tag \(pointer)"
+            let shown = try debug([
+                print, write.replacing("%s", with: "\(other)"), print, write.replacing("%s", with: "\(tag)"),
+                print,
+            ])
+            #expect(shown == ["$1 = 0x\(tag)", "$2 = 0x\(other)", "$3 = 0x\(tag)"])
+            guest.command.kill()
+            #expect(guest.command.wait(seconds: 10) != nil)
+        }
+    }
+
     @Test("A guest that is killed leaves an object that can be used again") func killed() throws {
         try withDevice(size: "512M", limit: 150) { device in
             let churn = try Churn(device, "tagged/vm", pages: 128 << 8)
