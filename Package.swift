@@ -81,7 +81,7 @@ let package = Package(
         .testTarget(
             name: "tagmemdTests", dependencies: ["tagmemd", "TagMemDeviceTree", "TagMemCore", "TestSupport"],
             swiftSettings: strict),
-        .executableTarget(name: "tagmem-client", path: "Tests/Client"),
+        .executableTarget(name: "tagmem-client", dependencies: ["CGuest"], path: "Tests/Client"),
         .testTarget(
             name: "EndToEndTests", dependencies: ["tagmemd", "tagmem-client", "TestSupport"],
             swiftSettings: strict),

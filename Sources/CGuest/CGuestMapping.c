@@ -104,6 +104,22 @@ static int run(pid_t process, const uint64_t arguments[6]) {
     return value < 0 && value > -4096 ? (int)-value : (uint64_t)value == arguments[0] ? 0 : EFAULT;
 }
 
+// Lets the stopped process run for a millisecond. Its signals stop it on their way, and go on to it.
+static int go_on(pid_t process) {
+    struct timespec part = {.tv_nsec = 100000};
+    if (ptrace(PTRACE_CONT, process, NULL, NULL) != 0) return errno;
+    for (int i = 0; i < 10; i++) {
+        int status;
+        nanosleep(&part, NULL);
+        pid_t stopped = waitpid(process, &status, __WALL | WNOHANG);
+        if (stopped == 0) continue;
+        if (stopped < 0 || !WIFSTOPPED(status)) return ESRCH;
+        if (ptrace(PTRACE_CONT, process, NULL, (void *)(uintptr_t)(status >> 16 == 0 ? WSTOPSIG(status) : 0)) != 0)
+            return errno;
+    }
+    return 0;
+}
+
 int cguest_map(pid_t process, uint64_t address, uint64_t length, int file, uint64_t offset) {
     const uint64_t arguments[6] = {
         address, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, (uint64_t)file, offset,
@@ -112,11 +128,7 @@ int cguest_map(pid_t process, uint64_t address, uint64_t length, int file, uint6
     int error = EAGAIN;
     for (int i = 0; error == EAGAIN && i < 1000; i++) {
         int status;
-        if (i > 0) {
-            struct timespec millisecond = {.tv_nsec = 1000000};
-            if (ptrace(PTRACE_CONT, process, NULL, NULL) != 0) return errno;
-            nanosleep(&millisecond, NULL);
-        }
+        if (i > 0 && (error = go_on(process)) != 0) return error;
         if (ptrace(PTRACE_INTERRUPT, process, NULL, NULL) != 0) return errno;
         if ((error = wait_for_stop(process, &status)) != 0) return error;
         // A signal was first: it is delivered, and the process stops again.

@@ -135,6 +135,7 @@ int holds_main(int count, char **arguments);
 int stuck_main(int count, char **arguments);
 int refused_main(int count, char **arguments);
 int handed_main(int count, char **arguments);
+int mapother_main(int count, char **arguments);
 int stress_main(int count, char **arguments);
 int objects_main(int count, char **arguments);
 

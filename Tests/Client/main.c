@@ -47,6 +47,7 @@ static const struct command commands[] = {
     {"stuck", "MOUNTPOINT", stuck_main, 60, true},
     {"refused", "MOUNTPOINT", refused_main, 60, true},
     {"handed", "MOUNTPOINT", handed_main, 20, true},
+    {"mapother", "", mapother_main, 60, false},
     {"stress",
      "DIR BASE PAGES SECONDS SEED [--processes P] [--threads T] [--kill] [--mode none|sync|async|asymm] "
      "[--tag-memory OFFSET|none] [--page-cache] [--plain] [--lose N]",

@@ -106,6 +106,11 @@ import Testing
         }
     }
 
+    @Test("A file is mapped into a program that waits, and that goes on as it was") func mapped() throws {
+        let outcome = try client(["mapother"])
+        #expect(outcome.succeeded && outcome.output == "ok mapother\n", "\(outcome)")
+    }
+
     @Test("A QEMU that ends by itself: the command ends alike, and leaves nothing") func endings() throws {
         try withDevice(size: "64M") { device in
             let directory = device.path("tagged/vm")
