@@ -34,7 +34,7 @@ guest: build
 
 # Virtual machines that run on a device, with what Scripts/guest makes for them.
 test-guest: dependencies
-	Scripts/guest
+	Scripts/guest --gdb
 	swift build --build-tests
 	swift test --skip-build --filter GuestTests
 

@@ -152,8 +152,12 @@ final class GuestMemory {
     // MARK: Both
 
     private static func lock(_ tags: Int32, _ directory: String) throws {
-        if flock(tags, LOCK_EX | LOCK_NB) == 0 { return }
-        guard errno == EWOULDBLOCK else { throw failure("\(directory)/tags") }
+        // A machine that has been killed just now lets go in a moment.
+        for _ in 0..<20 {
+            if flock(tags, LOCK_EX | LOCK_NB) == 0 { return }
+            guard errno == EWOULDBLOCK else { throw failure("\(directory)/tags") }
+            usleep(50_000)
+        }
         throw Failure("'\(directory)' is in use by another machine")
     }
 

@@ -11,7 +11,7 @@ import Testing
         let lines = guest.lines
         let clauses = lines.filter { $0.hasPrefix("ok ") }
         #expect(
-            outcome.ending == .exited(0) && clauses.count >= 35, "\(outcome)", sourceLocation: sourceLocation)
+            outcome.ending == .exited(0) && clauses.count >= 75, "\(outcome)", sourceLocation: sourceLocation)
         #expect(
             lines.contains("\(clauses.count) of \(clauses.count) clauses"), sourceLocation: sourceLocation)
         #expect(lines.contains("exit 0"), "\(lines.suffix(20))", sourceLocation: sourceLocation)
@@ -110,6 +110,15 @@ import Testing
         }
     }
 
+    @Test("A file is mapped into another program on arm64, too") func mapped() throws {
+        try withDevice(size: "512M", limit: 100) { device in
+            try device.make("tagged/vm", pages: 128 << 8)
+            let guest = try Guest(device, "tagged/vm", "mapother")
+            #expect(guest.command.finish(within: 60).ending == .exited(0))
+            #expect(guest.lines.contains("ok mapother") && guest.lines.contains("exit 0"))
+        }
+    }
+
     @Test("A guest that is killed leaves an object that can be used again") func killed() throws {
         try withDevice(size: "512M", limit: 150) { device in
             let churn = try Churn(device, "tagged/vm", pages: 128 << 8)
@@ -152,6 +161,26 @@ import Testing
             #expect(guest.command.wait(seconds: 20) == .killed(signal: SIGBUS))
             try memory.truncate(128 << 20)
             expectClauses(try Guest(device, "tagged/vm", "mte-clauses"))
+        }
+    }
+
+    @Test("A heap keeps its data and its tags on all of the device, while it is read") func physicalHeap()
+        throws
+    {
+        try withDevice(size: "512M", limit: 150) { device in
+            let guest = try Guest(device, "phys", "mte-heap", 15, 128, processors: 2)
+            let size = device.map.size / 32
+            var looks = 0
+            // Both ways to see the tags take them away from the machine.
+            while guest.command.poll() == nil {
+                let start = UInt64.random(in: 0..<size / 65536) * 65536
+                _ = try device.memory(at: device.map.tagBase + start, count: 65536)
+                _ = try device.open("phys/tags").read(at: device.map.base / 32 + start, count: 65536)
+                looks += 1
+            }
+            #expect(guest.command.finish().ending == .exited(0))
+            #expect(guest.lines.contains { $0.hasSuffix("none bad") } && guest.lines.contains("exit 0"))
+            #expect(looks > 100, "only \(looks) looks")
         }
     }
 
