@@ -54,7 +54,7 @@ final class Guest {
         return try #require(found, "no '\(part)' of \(lines.suffix(20)); \(command.errors)")
     }
 
-    /// QEMU itself.
+    /// QEMU itself, once the machine runs.
     var process: pid_t? {
         let children = try? contents(of: "/proc/\(command.pid)/task/\(command.pid)/children")
         return children?.split(separator: " ").first.flatMap { pid_t($0) }

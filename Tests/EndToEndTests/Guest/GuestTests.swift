@@ -124,9 +124,8 @@ import Testing
             let churn = try Churn(device, "tagged/vm", pages: 128 << 8)
             for isQEMU in [false, true] {
                 let guest = try Guest(device, "tagged/vm", "mte-heap", 60, 64)
-                #expect(eventually(within: 30) { guest.process != nil })
-                let process = try #require(guest.process)
                 sleep(4)
+                let process = try #require(guest.process)
                 let other = try Guest(device, "tagged/vm", "mte-clauses").command.finish()
                 #expect(other.ending == .exited(1) && other.errors.contains("in use by another machine"))
                 #expect(kill(isQEMU ? process : guest.command.pid, SIGKILL) == 0)
@@ -142,9 +141,8 @@ import Testing
         try withDevice(size: "512M", limit: 100, expectsDeath: true) { device in
             try device.make("tagged/vm", pages: 128 << 8)
             let guest = try Guest(device, "tagged/vm", "mte-heap", 60, 64)
-            #expect(eventually(within: 30) { guest.process != nil })
-            let process = try #require(guest.process)
             sleep(4)
+            let process = try #require(guest.process)
             device.daemon.signal(SIGKILL)
             #expect(guest.command.wait(seconds: 20) != nil)
             #expect(eventually(within: 20) { !isAlive(process) })
@@ -155,7 +153,6 @@ import Testing
         try withDevice(size: "512M", limit: 100) { device in
             let memory = try device.make("tagged/vm", pages: 128 << 8)
             let guest = try Guest(device, "tagged/vm", "mte-heap", 60, 64)
-            #expect(eventually(within: 30) { guest.process != nil })
             sleep(4)
             try memory.truncate(4096)
             #expect(guest.command.wait(seconds: 20) == .killed(signal: SIGBUS))
