@@ -24,9 +24,14 @@ build: dependencies
 demo: build
 	Scripts/demo .build/release/tagmemd
 
+# Most tests wait in a thread for programs, and there are as many threads as processors: a test that is begun and gets no
+# thread would run out of its time. So few are begun at once, where swift test can do that.
+WIDTH = $(shell swift test --help-hidden | grep -q experimental-maximum-parallelization-width && \
+    echo --experimental-maximum-parallelization-width 4)
+
 test: dependencies
 	swift build --build-tests
-	swift test --skip-build --skip GuestTests
+	swift test --skip-build --skip GuestTests $(WIDTH)
 
 guest: build
 	Scripts/guest
