@@ -26,7 +26,7 @@ demo: build
 
 # Most tests wait in a thread for programs, and there are as many threads as processors: a test that is begun and gets no
 # thread would run out of its time. So few are begun at once, where swift test can do that.
-WIDTH = $(shell swift test --help-hidden | grep -q experimental-maximum-parallelization-width && \
+WIDTH = $(shell swift test --help-hidden | grep experimental-maximum-parallelization-width >/dev/null && \
     echo --experimental-maximum-parallelization-width 4)
 
 test: dependencies
