@@ -67,13 +67,14 @@ int main(void) {
         __arm_mte_set_tag(buffer + i);
     for (size_t i = 0; i < buffer_size; i += text_size)
         snprintf(buffer + i, text_size, "The quick brown fox jumps over the lazy dog, at 0x%08zx", i);
+    static char known[buffer_size];
+    memcpy(known, buffer, buffer_size);
+    // From here on somebody may change the tags: the buffer is loaded from where a fault is expected alone.
     printf("pointer %p, tag %x\n", (void *)buffer, (unsigned)((uintptr_t)buffer >> 56 & 15));
     for (size_t i = 0; i < buffer_size; i += page_size)
         printf("page %zu is at physical address 0x%llx\n", i / page_size,
                (unsigned long long)physical_address(buffer + i));
 
-    static char known[buffer_size];
-    memcpy(known, buffer, buffer_size);
     volatile uintptr_t reported = 0;
     for (;; sleep(1)) {
         if (sigsetjmp(before_load, 1) != 0) {
