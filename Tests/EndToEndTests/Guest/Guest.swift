@@ -39,9 +39,11 @@ final class Guest {
             ] + options)
     }
 
-    /// What the console has shown.
+    /// What the console has shown, line by line; not one that has not come to its end.
     var lines: [String] {
-        command.output.split(whereSeparator: \.isNewline).map(String.init)
+        let output = command.output
+        guard let end = output.lastIndex(where: \.isNewline) else { return [] }
+        return output[..<end].split(whereSeparator: \.isNewline).map(String.init)
     }
 
     /// Waits for a line of the console.
