@@ -63,8 +63,12 @@ let package = Package(
 
         // Tests: a target per module, what they share, and an end-to-end target that mounts.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .target(
+            name: "InstructionLog", dependencies: ["TagMemCore"], path: "Tests/InstructionLog",
+            swiftSettings: strict),
         .testTarget(
-            name: "TagMemCoreTests", dependencies: ["TagMemCore", "TestSupport"], exclude: ["Fixtures"],
+            name: "TagMemCoreTests", dependencies: ["TagMemCore", "InstructionLog", "TestSupport"],
+            exclude: ["Fixtures"],
             swiftSettings: strict),
         .testTarget(
             name: "TagMemDeviceTreeTests", dependencies: ["TagMemDeviceTree", "TagMemCore", "TestSupport"],
@@ -83,7 +87,8 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(name: "tagmem-client", dependencies: ["CGuest"], path: "Tests/Client"),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["tagmemd", "tagmem-client", "TestSupport"],
+            name: "EndToEndTests",
+            dependencies: ["tagmemd", "tagmem-client", "InstructionLog", "TestSupport"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

@@ -26,19 +26,6 @@ enum Machine {
 }
 
 extension DRAM {
-    /// The bytes at `address`, by value.
-    func bytes(at address: PhysicalAddress, count: Int) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: count)
-        // SAFETY: the buffer is the array's, for the closure's duration.
-        unsafe bytes.withUnsafeMutableBytes { unsafe read($0, from: address) }
-        return bytes
-    }
-
-    func setBytes(_ bytes: [UInt8], at address: PhysicalAddress) {
-        // SAFETY: the buffer is the array's, for the closure's duration.
-        unsafe bytes.withUnsafeBytes { unsafe write($0, to: address) }
-    }
-
     /// All memory, region by region.
     func snapshot() -> [[UInt8]] { map.regions.map { bytes(at: $0.start, count: Int($0.size)) } }
 }

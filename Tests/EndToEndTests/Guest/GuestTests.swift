@@ -1,4 +1,6 @@
 import Glibc
+import InstructionLog
+import TestSupport
 import Testing
 
 /// Machines that run on a device, in a QEMU that `Scripts/guest` has made. `make test-guest` runs them.
@@ -107,6 +109,27 @@ import Testing
             #expect(shown == ["$1 = 0x\(tag)", "$2 = 0x\(other)", "$3 = 0x\(tag)"])
             guest.command.kill()
             #expect(guest.command.wait(seconds: 10) != nil)
+        }
+    }
+
+    @Test("Tag instructions do what the model says they do", .repeatable) func reference() throws {
+        try withSeed { generator in
+            try withDevice(size: "512M", limit: 150) { device in
+                try device.make("tagged/vm", pages: 128 << 8)
+                let seed = Int(generator.next() % 1_000_000) + 1
+                let guest = try Guest(device, "tagged/vm", "mte-log", seed, 3000)
+                #expect(guest.command.finish(within: 120).ending == .exited(0))
+                let lines = guest.lines.map { $0[...] }
+                #expect(lines.contains("exit 0"))
+                var replay = try LogReplay(lines)
+                for line in lines { try replay.replay(line) }
+                #expect(replay.counts["OP"] == 3000)
+                #expect(replay.counts["DH", default: 0] > 50 && replay.counts["TS", default: 0] > 1500)
+                for name in [
+                    "IRG", "ADDG", "SUBG", "GMI", "SUBP", "SUBPS", "LDG", "STG", "ST2G", "STZG", "STZ2G",
+                    "STGP", "fault",
+                ] { #expect(replay.counts[name, default: 0] > 10, "\(name)") }
+            }
         }
     }
 
