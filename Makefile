@@ -3,8 +3,8 @@
 # make guest        a Linux guest whose memory is on a temporary mount
 # make test-guest   tests of virtual machines
 #
-# They install what is missing (with apt-get). The others: bench, latency, asan, tsan, stress, soak, fuzz, format, lint,
-# install, clean.
+# They install what is missing (with apt-get). The others: test-suites, bench, latency, asan, tsan, stress, soak,
+# fuzz, format, lint, install, clean.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -15,7 +15,8 @@ STRESS_SECONDS ?= 30
 SOAK_SECONDS ?= 60
 FUZZ_SECONDS ?= 600
 
-.PHONY: build demo test guest test-guest bench latency asan tsan stress soak fuzz format lint install clean dependencies
+.PHONY: build demo test guest test-guest test-suites bench latency asan tsan stress soak fuzz format lint install clean \
+    dependencies
 
 # The Swift library goes into the program: it then needs libfuse3 and the C library alone.
 build: dependencies
@@ -42,6 +43,10 @@ test-guest: dependencies
 	Scripts/guest --gdb
 	swift build --build-tests
 	swift test --skip-build --filter GuestTests
+
+# The MTE tests of Linux and QEMU, and KASAN's, as they are. Builds a kernel; see Documentation/GUESTS.md.
+test-suites: build
+	Scripts/guest-suites
 
 bench: build
 	Scripts/guest
