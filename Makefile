@@ -100,7 +100,7 @@ install: build
 	install -D -m 0755 .build/release/tagmemd $(DESTDIR)$(PREFIX)/bin/tagmemd
 
 clean:
-	rm -rf .build .build-asan .build-tsan .guest Benchmarks/.build $(FUZZ_BUILD)
+	rm -rf --one-file-system .build .build-asan .build-tsan .guest Benchmarks/.build $(FUZZ_BUILD)
 
 dependencies:
 	@Scripts/install-dependencies
