@@ -89,6 +89,7 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: ["tagmemd", "tagmem-client", "InstructionLog", "TestSupport"],
+            exclude: ["Guest/Fixtures"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

@@ -106,6 +106,38 @@ import Testing
         }
     }
 
+    @Test("A QEMU whose tags are not found is ended, and it is said why") func noTags() throws {
+        // Speaks for a QEMU: greets, and answers the first two commands, the second with what `blocks` says.
+        func answers(_ blocks: String) -> String {
+            """
+            for word; do case $word in socket,id=tagmemd-monitor,fd=*) fd=${word##*=}; esac; done
+            echo '{"QMP": {"version": {}}}' >&$fd
+            read -r line <&$fd; echo '{"event": "X"}' >&$fd; echo '{"return": {}}' >&$fd
+            read -r line <&$fd; printf '%s\\n' '\(blocks)' >&$fd
+            exec sleep 100
+            """
+        }
+        func block(_ size: String, _ address: String) -> String {
+            #"{"return": "\r\n mach-virt.tag 4 KiB 0x0 \#(size) \#(size) \#(address) rw\r\n"}"#
+        }
+        try withDevice(size: "64M") { device in
+            try device.make("tagged/vm", pages: 256)
+            for (blocks, text) in [
+                (#"{"return": "nothing"}"#, "no memory for the tags"),
+                (block("0x4000", "0x7f0000000000"), "no memory for the tags"),
+                (block("0x8000", "0x7f0000000000"), "in no memory of process"),
+                (block("0x8000", "0xfffffffffffff000"), "no memory for the tags"),
+                (#"{"error": {"desc": "no"}}"#, "QEMU says"),
+            ] {
+                try withQEMU("10.0.2", answers(blocks)) { qemu in
+                    expectRefused(
+                        try run(daemonProgram, ["qemu", device.path("tagged/vm"), qemu] + Self.machine), text)
+                    #expect(try processes(naming: qemu).isEmpty)
+                }
+            }
+        }
+    }
+
     @Test("A file is mapped into a program that waits, and that goes on as it was") func mapped() throws {
         let outcome = try client(["mapother"])
         #expect(outcome.succeeded && outcome.output == "ok mapother\n", "\(outcome)")

@@ -94,7 +94,7 @@ struct QEMUMemoryBlock: Equatable {
             // name, page size (2), offset, used, total, address
             let words = line.split(separator: " ")
             guard words.count >= 7, words[0] == name, let size = Self.number(words[5]),
-                let address = Self.number(words[6])
+                let address = Self.number(words[6]), !address.addingReportingOverflow(size).overflow
             else { continue }
             (self.address, self.size) = (address, size)
             return
