@@ -28,8 +28,9 @@ static void become(const char *const *arguments, const int *descriptors, int cou
     sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() == parent) {
-        for (int i = 0; i < count; i++) fcntl(descriptors[i], F_SETFD, 0);
-        execvp(arguments[0], (char *const *)arguments);
+        int result = 0;
+        for (int i = 0; i < count && result == 0; i++) result = fcntl(descriptors[i], F_SETFD, 0);
+        if (result == 0) execvp(arguments[0], (char *const *)arguments);
     }
     int error = errno;
     if (write(report, &error, sizeof error) < 0) _exit(126);

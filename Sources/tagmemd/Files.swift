@@ -5,19 +5,19 @@ func readFile(_ path: String, limit: Int) throws -> [UInt8] {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw Failure("\(path): \(lastError())") }
     defer { close(descriptor) }
-    var bytes = [UInt8](repeating: 0, count: limit + 1)
-    var used = 0
-    while used < bytes.count {
-        // SAFETY: `read` writes at most the bytes of the slice.
-        let count = unsafe bytes[used...].withUnsafeMutableBytes {
+    var bytes: [UInt8] = []
+    var part = [UInt8](repeating: 0, count: min(limit + 1, 1 << 20))
+    while bytes.count <= limit {
+        // SAFETY: `read` writes at most the bytes of the buffer.
+        let count = unsafe part.withUnsafeMutableBytes {
             unsafe read(descriptor, $0.baseAddress, $0.count)
         }
         if count < 0, errno == EINTR { continue }
         guard count >= 0 else { throw Failure("\(path): \(lastError())") }
         if count == 0 { break }
-        used += count
+        bytes += part[..<min(count, limit + 1 - bytes.count)]
     }
-    return Array(bytes[..<used])
+    return bytes
 }
 
 /// Makes the host's file, or stdout, hold these bytes.

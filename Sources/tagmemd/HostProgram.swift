@@ -5,10 +5,12 @@ import TagMemFS
 enum HostProgram {
     /// What a program writes to its standard output, `limit` bytes at most.
     ///
-    /// - Parameter input: an open file, or nil where there is nothing to read.
+    /// - Parameters:
+    ///   - input: an open file, or nil where there is nothing to read.
+    ///   - isQuiet: whether its errors are not shown.
     /// - Throws: `Failure` if it cannot be run, fails, writes more, or is not done in time.
     static func output(
-        of words: [String], input: Int32? = nil, limit: Int, seconds: Int = 30
+        of words: [String], input: Int32? = nil, isQuiet: Bool = false, limit: Int, seconds: Int = 30
     ) throws -> [UInt8] {
         var ends: [Int32] = [-1, -1]
         guard unsafe pipe(&ends) == 0 else { throw Failure("no pipe: \(errorText(errno))") }
@@ -23,9 +25,20 @@ enum HostProgram {
             unsafe posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
         }
         unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO)
+        if isQuiet {
+            unsafe posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0)
+        }
+        // A group of its own, so that what it starts ends with it.
+        var attributes = posix_spawnattr_t()
+        var none = sigset_t()
+        unsafe sigemptyset(&none)
+        unsafe posix_spawnattr_init(&attributes)
+        defer { unsafe posix_spawnattr_destroy(&attributes) }
+        unsafe posix_spawnattr_setsigmask(&attributes, &none)
+        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP))
         var process = pid_t()
         let error = unsafe withCStrings(words) {
-            unsafe posix_spawnp(&process, words[0], &actions, nil, $0, environ)
+            unsafe posix_spawnp(&process, words[0], &actions, &attributes, $0, environ)
         }
         close(ends[1])
         guard error == 0 else { throw Failure("cannot run \(words[0]): \(errorText(error))") }
@@ -33,7 +46,7 @@ enum HostProgram {
         do {
             bytes = try read(ends[0], words[0], limit: limit, seconds: seconds)
         } catch {
-            kill(process, SIGKILL)
+            kill(-process, SIGKILL)
             _ = wait(process)
             throw error
         }
@@ -63,6 +76,17 @@ enum HostProgram {
             bytes += part[..<count]
             guard bytes.count <= limit else { throw Failure("\(name) writes more than \(limit) bytes") }
         }
+    }
+
+    /// Does something that a signal to end is not to interrupt: it ends the process afterwards.
+    static func uninterrupted<Result>(_ body: () throws -> Result) rethrows -> Result {
+        var held = sigset_t()
+        var before = sigset_t()
+        unsafe sigemptyset(&held)
+        for signal in [SIGINT, SIGQUIT, SIGTERM, SIGHUP] { unsafe sigaddset(&held, signal) }
+        unsafe pthread_sigmask(SIG_BLOCK, &held, &before)
+        defer { unsafe pthread_sigmask(SIG_SETMASK, &before, nil) }
+        return try body()
     }
 
     private static func wait(_ process: pid_t) -> Int32 {

@@ -40,6 +40,9 @@ import Testing
         expectRefused(try tagmemd("/x", "qemu", "-M", "virt,mte=on", "-accel", "kvm"), "'kvm'", status: 64)
         expectRefused(
             try tagmemd("--size", "0", "/x", "qemu", "-M", "virt,mte=on"), "without memory", status: 64)
+        expectRefused(try tagmemd("--foo", "/x", "qemu", "-M", "virt,mte=on"), "'--foo'", status: 64)
+        expectRefused(try tagmemd("/x", "--size", "1M", "qemu"), "before the directory", status: 64)
+        expectRefused(try tagmemd("--size", "129K", "/x", "qemu", "-M", "virt,mte=on"), "128K", status: 64)
         expectRefused(try tagmemd("/x", "/nonexistent/qemu", "-M", "virt,mte=on"), "cannot run")
         expectRefused(try tagmemd("/x", "true", "-M", "virt,mte=on"), "no QEMU")
         let help = try tagmemd("--help")
@@ -165,8 +168,19 @@ import Testing
                     ["qemu", directory, qemu] + Self.machine + ["-nographic", "-append", "a b"])
                 #expect(outcome.succeeded, "\(outcome)")
                 #expect(outcome.output.hasPrefix("-machine virt,mte=on -nographic -append a b "))
-                #expect(outcome.output.contains("mem-path=\(directory)/mem,share=on,size=1048576"))
+                #expect(
+                    outcome.output.contains("mem-path=/dev/fd/") && outcome.output.contains("size=1048576"))
                 #expect(outcome.output.contains("-m 1024K") && outcome.output.contains("-serial mon:stdio"))
+            }
+            // A signal while it starts ends both, and is not a failure of the machine's.
+            for delay in stride(from: 0, to: 100_000, by: 7000) as StrideTo<UInt32> {
+                try withQEMU("10.0.2", "exec sleep 100") { qemu in
+                    let machine = try Program(daemonProgram, ["qemu", directory, qemu] + Self.machine)
+                    usleep(delay)
+                    #expect(kill(machine.pid, SIGTERM) == 0)
+                    #expect(machine.wait(seconds: 10) == .killed(signal: SIGTERM) && machine.errors == "")
+                    #expect(eventually { (try? processes(naming: qemu).isEmpty) ?? false })
+                }
             }
             try withQEMU("10.0.2", "echo hello; exec sleep 100") { qemu in
                 let machine = try Program(daemonProgram, ["qemu", directory, qemu] + Self.machine)

@@ -20,7 +20,7 @@ import Testing
     /// Files that a path leads to as long as the process lives.
     private enum MemoryFileKeeper {
         static func keep(_ bytes: [UInt8]) throws -> Int32 {
-            let file = try MemoryFile(bytes, "test")
+            let file = try NamelessFile(bytes, "test")
             return dup(file.descriptor)
         }
     }

@@ -53,6 +53,11 @@ import Testing
             "-M", "virt,mte=on", "-S", "-m", "1G", "--kernel", "Image", "-append", "-S")
         #expect(arguments.isStopped && arguments.hasMemory && arguments.memory == QEMUSize(bytes: 1 << 30))
         #expect(arguments.values(of: ["kernel", "append"]) == ["Image", "-S"])
+        #expect(
+            try self.arguments("-M", "virt,mte=on", "-m", "maxmem=2G,size=512M").memory
+                == QEMUSize(bytes: 512 << 20))
+        #expect(arguments.bootsByMachine == nil)
+        #expect(try self.arguments("-M", "virt,mte=on", "-M", "kernel=x").bootsByMachine == "kernel")
         arguments.remove(["kernel", "append", "m"])
         #expect(arguments.words == ["-M", "virt,mte=on", "-S"])
         #expect(try !self.arguments("-M", "virt,mte=on", "-append", "-S").isStopped)

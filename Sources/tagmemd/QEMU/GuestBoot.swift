@@ -15,7 +15,7 @@ struct GuestBoot {
     /// What QEMU is given instead of `-kernel`, `-initrd`, `-append` and `-dtb`.
     let words: [String]
     /// The files among them.
-    let files: [MemoryFile]
+    let files: [NamelessFile]
 
     private static let unit: UInt64 = 2 << 20
 
@@ -42,8 +42,8 @@ struct GuestBoot {
         let blob = tree.flattened()
         guard blob.count <= DeviceTree.maximumSize else { throw Failure("the device tree is too large") }
         files = [
-            try MemoryFile(Self.stub(tree: treeStart, kernel: kernelStart), "boot code"),
-            try MemoryFile(kernel.bytes, "kernel"), try MemoryFile(blob, "device tree"),
+            try NamelessFile(Self.stub(tree: treeStart, kernel: kernelStart), "boot code"),
+            try NamelessFile(kernel.bytes, "kernel"), try NamelessFile(blob, "device tree"),
         ]
         var words = zip(files, [start, kernelStart, treeStart]).flatMap { Self.load($0.path, at: $1) }
         if let initramfs { words += Self.load(initramfs, at: initramfsStart) }
@@ -90,7 +90,7 @@ struct GuestBoot {
             if let own = arguments.values(of: ["dtb"]).last {
                 try readFile(own, limit: DeviceTree.maximumSize)
             } else {
-                try dump(arguments, memory)
+                try HostProgram.uninterrupted { try dump(arguments, memory) }
             }
         do throws(DeviceTreeError) {
             return try DeviceTree(blob: blob)

@@ -16,13 +16,16 @@ final class GuestMemory {
     let taggedSize: UInt64
     /// What memory the machine has; nil if that is an object.
     let map: MemoryMap?
-    /// The open files that keep it the machine's as long as they are open anywhere; the first is that of the tags.
+    /// The open files that keep it the machine's as long as they are open anywhere: data, tags, the claim.
     let kept: [Int32]
 
-    var dataPath: String { "\(directory)/mem" }
-    var tags: Int32 { kept[0] }
+    var data: Int32 { kept[0] }
+    var tags: Int32 { kept[1] }
     var tagOffset: UInt64 { address / TagGranule.bytesPerTagByte }
     var tagBytes: UInt64 { taggedSize / TagGranule.bytesPerTagByte }
+
+    /// What sizes are multiples of, so that the tags are whole pages of the host.
+    static var unit: UInt64 { UInt64(sysconf(Int32(_SC_PAGESIZE))) * TagGranule.bytesPerTagByte }
 
     /// Where QEMU's `virt` has its memory.
     private static let base = VirtMachine.ramBase
@@ -45,14 +48,14 @@ final class GuestMemory {
         if unsafe access("\(directory)/tags", F_OK) != 0, errno == ENOENT {
             throw Failure("'\(directory)' has no tags: a machine's memory is in tagged/")
         }
-        let tags = try Self.open("\(directory)/tags")
-        var kept = [tags]
+        var kept: [Int32] = []
         do {
-            try Self.lock(tags, directory)
-            try Self.tryMapping(tags, directory)
+            for name in ["mem", "tags"] { kept.append(try Self.open("\(directory)/\(name)")) }
+            try Self.lock(kept[1], directory)
+            try Self.tryMapping(kept[1], directory)
             if map != nil { kept.append(try Self.claim(directory)) }
         } catch {
-            close(tags)
+            for descriptor in kept { close(descriptor) }
             throw error
         }
         self.kept = kept
@@ -68,8 +71,6 @@ final class GuestMemory {
         guard cguest_is_in_fuse(data) else { throw Failure("'\(directory)' is no object of a device") }
         let size = try size(data, directory)
         guard size > 0 else { throw Failure("'\(directory)' is empty: give --size, or truncate its mem") }
-        // So that the tags are whole pages of the host.
-        let unit = UInt64(sysconf(Int32(_SC_PAGESIZE))) * TagGranule.bytesPerTagByte
         guard size % unit == 0 else {
             throw Failure("'\(directory)' is \(size) bytes long: a machine has a multiple of \(unit >> 10)K")
         }
@@ -95,7 +96,8 @@ final class GuestMemory {
             guard present == 0 else {
                 throw Failure("'\(directory)' has \(present) bytes, not \(size): leave --size out")
             }
-            guard let end = off_t(exactly: size), ftruncate(data, end) == 0 else { throw failure(path) }
+            guard let end = off_t(exactly: size) else { throw Failure("\(path): \(errorText(EFBIG))") }
+            guard ftruncate(data, end) == 0 else { throw failure(path) }
         } catch {
             if isNew { unsafe rmdir(directory) }
             throw error

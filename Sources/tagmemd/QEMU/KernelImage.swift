@@ -23,9 +23,13 @@ struct KernelImage {
             bytes = Array(bytes[Int(start)..<Int(start + count)])
         }
         if bytes.starts(with: [0x1f, 0x8b]) {
-            let packed = try MemoryFile(bytes, "packed kernel")
-            bytes = try HostProgram.output(
-                of: ["gzip", "-dc"], input: packed.descriptor, limit: Self.largest)
+            let packed = try NamelessFile(bytes, "packed kernel")
+            do {
+                bytes = try HostProgram.output(
+                    of: ["gzip", "-dc"], input: packed.descriptor, isQuiet: true, limit: Self.largest)
+            } catch {
+                throw Failure("'\(path)' cannot be unpacked: \(error)")
+            }
         }
         guard bytes.count >= 64, bytes[56..<60].elementsEqual("ARM\u{64}".utf8) else {
             throw Failure("'\(path)' is no kernel for arm64: an Image, or one packed with gzip")

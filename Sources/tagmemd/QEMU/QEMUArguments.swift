@@ -34,8 +34,13 @@ struct QEMUArguments: Equatable {
 
     /// What `-m` says; nil without one, or if it is no size.
     var memory: QEMUSize? {
-        values(of: ["m"]).last.flatMap { QEMUSize(argument: String($0.prefix { $0 != "," })) }
+        let items = values(of: ["m"]).last?.split(separator: ",") ?? []
+        let size = items.first { $0.hasPrefix("size=") } ?? items.first
+        return size.flatMap { QEMUSize(argument: String($0)) }
     }
+
+    /// What of a kernel is said as a property of the machine.
+    var bootsByMachine: String? { Machine(values(of: ["machine", "M"])).boot }
 
     var hasMemory: Bool { has("m") }
 
@@ -115,6 +120,8 @@ extension QEMUArguments {
         var hasMTE = false
         var memoryBackend: String?
         var accelerator: String?
+        /// `kernel`, `initrd`, `append` or `dtb`, if one is a property.
+        var boot: String?
 
         init(_ values: [String]) {
             for value in values {
@@ -129,6 +136,7 @@ extension QEMUArguments {
                     case "mte": hasMTE = ["on", "yes", "true", "y"].contains(parts[1])
                     case "memory-backend": memoryBackend = parts[1]
                     case "accel": accelerator = parts[1]
+                    case "kernel", "initrd", "append", "dtb": boot = parts[0]
                     default: break
                     }
                 }

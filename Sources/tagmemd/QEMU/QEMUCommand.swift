@@ -42,17 +42,26 @@ struct QEMUCommand: ParsableCommand {
 
     func validate() throws {
         if size?.value == 0 { throw ValidationError("a machine without memory makes no sense") }
+        if let size, size.value % GuestMemory.unit != 0 {
+            throw ValidationError("--size: a machine has a multiple of \(GuestMemory.unit >> 10)K")
+        }
         _ = try parsed()
     }
 
     private func parsed() throws -> (directory: String, QEMUArguments) {
-        guard let directory = words.first else {
+        var rest = words[...]
+        if rest.first == "--" { rest.removeFirst() }
+        guard let directory = rest.popFirst() else {
             throw ValidationError("no object and no QEMU is given; see --help")
         }
         if directory == "--help" || directory == "-h" { throw CleanExit.helpRequest(Self.self) }
-        let command = words.dropFirst(words.count > 1 && words[1] == "--" ? 2 : 1)
-        guard let program = command.first else { throw ValidationError("no QEMU is given; see --help") }
-        return (directory, try QEMUArguments(program, Array(command.dropFirst())))
+        if directory.hasPrefix("-") { throw ValidationError("unknown option '\(directory)'; see --help") }
+        if rest.first == "--" { rest.removeFirst() }
+        guard let program = rest.popFirst() else { throw ValidationError("no QEMU is given; see --help") }
+        if program.hasPrefix("-") {
+            throw ValidationError("'\(program)' is no QEMU: options come before the directory; see --help")
+        }
+        return (directory, try QEMUArguments(program, Array(rest)))
     }
 
     func run() throws {
@@ -64,6 +73,9 @@ struct QEMUCommand: ParsableCommand {
             throw ValidationError("-m is not what '\(directory)' has, \(memory.size) bytes: leave it out")
         }
         if let flaw = version.flaw(needsOffset: memory.address > 0) { throw Failure(flaw) }
+        if memory.map != nil, let option = arguments.bootsByMachine {
+            throw ValidationError("-machine \(option)=: on phys give -kernel, -initrd, -append and -dtb")
+        }
         let boot = try memory.map.flatMap {
             try GuestBoot(arguments, memory, $0, dialect ?? .proposal)
         }

@@ -9,7 +9,7 @@ final class QEMUMonitor {
     private var received: [UInt8] = []
 
     /// How long QEMU may take for an answer.
-    private static let patience = Duration.seconds(60)
+    private var patience = Duration.seconds(60)
     private static let longestLine = 1 << 20
 
     /// - Parameter descriptor: a socket whose other end is QEMU's. It is closed with the monitor.
@@ -34,6 +34,12 @@ final class QEMUMonitor {
     /// Lets the machine run. False if QEMU has ended.
     func letRun() throws -> Bool { try execute("{\"execute\": \"cont\"}") != nil }
 
+    /// Ends QEMU, if it can be asked for that.
+    func quit() {
+        patience = .seconds(2)
+        _ = try? execute("{\"execute\": \"quit\"}")
+    }
+
     private func execute(_ command: String) throws -> String? {
         let bytes = Array("\(command)\n".utf8)
         // SAFETY: `send` reads the bytes of the buffer. A few bytes fit into the socket's buffer.
@@ -50,7 +56,7 @@ final class QEMUMonitor {
 
     /// The next line that is meant; nil when there is no more to come.
     private func line(where isMeant: (String) -> Bool) throws -> String? {
-        let end = ContinuousClock.now + Self.patience
+        let end = ContinuousClock.now + patience
         while true {
             while let end = received.firstIndex(of: UInt8(ascii: "\n")) {
                 let line = String(decoding: received[..<end].drop { $0 <= 0x20 }, as: UTF8.self)

@@ -34,6 +34,8 @@ struct QEMUProcess {
                     Int32($0.count))
             }
         }
+        // QEMU has inherited them: those that are ours may be closed.
+        withExtendedLifetime((boot, memory)) {}
         close(ends[1])
         guard process > 0 else {
             throw Failure("cannot run \(arguments.program): \(errorText(-process))")
@@ -42,21 +44,32 @@ struct QEMUProcess {
         do {
             try attach(memory, monitor, runs: !arguments.isStopped)
         } catch {
-            kill(process, SIGKILL)
+            // Where QEMU is ending, as by a signal, that is why, and it has said so.
+            if Self.ends(process, within: 0.5) { return }
+            // A script that has started QEMU may be what is killed.
+            monitor.quit()
+            if !Self.ends(process, within: 2) { kill(process, SIGKILL) }
             _ = cguest_wait(process)
             throw error
         }
+    }
+
+    private static func ends(_ process: pid_t, within seconds: Double) -> Bool {
+        for _ in 0..<Int(seconds * 100) {
+            if cguest_has_ended(process) { return true }
+            usleep(10_000)
+        }
+        return false
     }
 
     /// Waits until QEMU has ended, and ends as it did.
     func endWithIt() -> Never { cguest_end_like(cguest_wait(process)) }
 
     private static func words(_ memory: GuestMemory, monitor: Int32) -> [String] {
-        let path = memory.dataPath.replacing(",", with: ",,")
-        return [
+        [
             "-m", "\(memory.size >> 10)K",
             "-object",
-            "memory-backend-file,id=tagmemd-memory,mem-path=\(path),share=on,size=\(memory.size)"
+            "memory-backend-file,id=tagmemd-memory,mem-path=/dev/fd/\(memory.data),share=on,size=\(memory.size)"
                 + (memory.address > 0 ? ",offset=\(memory.address)" : ""),
             "-machine", "memory-backend=tagmemd-memory",
             "-chardev", "socket,id=tagmemd-monitor,fd=\(monitor)",
@@ -78,7 +91,7 @@ struct QEMUProcess {
         }
         let error = cguest_map(process, block.address, memory.tagBytes, memory.tags, memory.tagOffset)
         guard error == 0 else {
-            throw Failure("the tags cannot be mapped into QEMU: \(errorText(error))")
+            throw Failure("the tags cannot be mapped into QEMU (ptrace): \(errorText(error))")
         }
         if runs { _ = try monitor.letRun() }
     }

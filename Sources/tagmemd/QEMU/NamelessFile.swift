@@ -3,7 +3,7 @@ import Glibc
 import TagMemFS
 
 /// Bytes as a file without a name, for a program that takes a path.
-final class MemoryFile {
+final class NamelessFile {
     let descriptor: Int32
     let count: UInt64
 
