@@ -116,14 +116,18 @@ final class FileSystem: @unchecked Sendable {
     private func objectFile(
         _ node: NodeID, _ role: Role, _ object: ObjectID, _ isWritable: Bool
     ) throws(FileError) -> OpenFile {
-        func alias(_ kind: AliasKind?) -> Alias { Alias(object: object, kind: kind) }
+        func file(_ kind: AliasKind?, _ codec: MemoryCodec, _ check: AccessCheck) throws(FileError)
+            -> OpenFile
+        {
+            try MemoryFile(
+                self, node: node, Alias(object: object, kind: kind), codec, check, isWritable: isWritable)
+        }
         switch role {
-        case .mem: return try MemFile(self, node: node, alias(.mem), isWritable: isWritable)
-        case .tags: return try TagsFile(self, node: node, alias(.tags), isWritable: isWritable)
-        case .tagsHex: return try TagsHexFile(self, node: node, alias(.tagsHex), isWritable: isWritable)
-        case .checked: return try CheckedFile(self, node: node, alias(nil), isWritable: isWritable)
-        case .view(let tag):
-            return try ViewFile(self, node: node, object, tag: tag, isWritable: isWritable)
+        case .mem: return try file(.mem, .bytes, .none)
+        case .view(let tag): return try file(.view(tag), .bytes, .tag(tag))
+        case .checked: return try file(nil, .bytes, .pointer)
+        case .tags: return try file(.tags, .packedTags, .none)
+        case .tagsHex: return try file(.tagsHex, .hexTags, .none)
         case .mode: return ModeFile(self, node: node, object)
         case .tfsr: return TfsrFile(self, node: node, object)
         case .pages:

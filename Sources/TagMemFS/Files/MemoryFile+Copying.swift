@@ -52,6 +52,23 @@ extension MemoryFile {
             position += length
         }
     }
+
+    /// The tags of a footprint, packed.
+    func packedTags(_ footprint: Footprint) -> [UInt8] {
+        unsafe [UInt8](unsafeUninitializedCapacity: footprint.count) { buffer, count in
+            unsafe buffer.initialize(repeating: 0)
+            for index in footprint.pieces.indices {
+                let length = footprint.pieces[index].count
+                if case .memory(let address, _) = footprint.pieces[index] {
+                    unsafe dram.read(
+                        UnsafeMutableRawBufferPointer(
+                            rebasing: UnsafeMutableRawBufferPointer(buffer)[count..<(count + length)]),
+                        from: address)
+                }
+                count += length
+            }
+        }
+    }
 }
 
 /// A page of zeros, for what reads as zero without being memory.

@@ -1,33 +1,12 @@
 import Glibc
 import TagMemCore
 
-/// Tag-checked access to an object's memory: what the views and `checked` have in common.
-///
-/// Unchecked, as all kinds of open file: what they keep is constant, or `Guarded`.
-class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
-    /// The name in the fault log.
-    var name: String { "checked" }
-    /// The bit of `ObjectAliases.deferredFaults` that stands for this file.
-    var deferredFaultBit: UInt32 { 1 << 16 }
-    /// The tag that all accesses through the file have; nil for `checked`.
-    var tag: AddressTag? { nil }
-
-    override var isDirect: Bool { fileSystem.mapsDirectFiles }
-    override var options: Options {
-        Options(isDirect: isDirect, reportsClose: closeCanReport, writesInParallel: true)
-    }
-
-    /// Whether `close` is to report an asynchronous fault. The kernel wants to know when a file is opened, and a close
-    /// that asks costs a round trip: so it is asked for only while faults can be asynchronous. A descriptor that was
-    /// open before reports with `fsync`; what it leaves is reported by the view's next one.
-    var closeCanReport: Bool {
-        let mode = directory.mode(of: object)
-        return mode == .async || mode == .asymm
-    }
-
+/// Accesses that are checked against a tag: those of the views and of `checked`.
+extension MemoryFile {
     private typealias Mismatch = MemoryState.Mismatch
 
-    override func answer(_ reply: consuming Reply, _ access: MemoryAccess) {
+    /// Answers a read up to the first mismatching granule.
+    func answerChecked(_ reply: consuming Reply, _ access: MemoryAccess) {
         // Pages for the page cache were checked when they were granted.
         guard !access.handsOut, access.mode != .none, let mismatch = firstMismatch(access) else {
             return replyMemory(reply, access.footprint, count: access.count)
@@ -40,7 +19,8 @@ class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
         replyMemory(reply, access.footprint, count: mismatch.position)
     }
 
-    override func store(
+    /// Stores bytes up to the first mismatching granule. Returns how many.
+    func storeChecked(
         _ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess, thread: Int32
     ) throws(FileError) -> Int {
         var count = bytes.count
@@ -55,12 +35,15 @@ class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
 
     /// What was stored is kept, whatever the tags say; in asynchronous mode each granule that changed and mismatches
     /// is a fault.
-    override func storeWriteback(_ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess) {
-        if access.mode == .async, let tag { unsafe recordChangedGranules(bytes, access, tag) }
+    func storeViewWriteback(_ bytes: UnsafeRawBufferPointer, _ access: MemoryAccess) {
+        if access.mode == .async, case .tag(let tag) = check {
+            unsafe recordChangedGranules(bytes, access, tag)
+        }
         unsafe copy(bytes, to: access.footprint)
     }
 
-    override func refuse(_ access: MemoryAccess, at physical: PhysicalAddress?, thread: Int32) -> Int {
+    /// A page of a mapping was refused. Returns when to answer, in nanoseconds from now.
+    func refuse(_ access: MemoryAccess, at physical: PhysicalAddress?, thread: Int32) -> Int {
         fileSystem.refusedFaults.pageWasRefused(thread: thread, node: node, offset: access.offset) {
             fault(
                 access, .map, at: access.offset, size: access.count, physical, access.tag, thread: thread)
@@ -69,14 +52,16 @@ class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
 
     // MARK: The deferred report
 
-    override func flush(_ reply: consuming Reply) { reportDeferredFault(reply) }
-
-    override func fsync(_ reply: consuming Reply) {
-        directory.whenTold(reply) { [self] in reportDeferredFault($0) }
+    /// Whether `close` is to report an asynchronous fault. The kernel wants to know when a file is opened, and a close
+    /// that asks costs a round trip: so it is asked for only while faults can be asynchronous. A descriptor that was
+    /// open before reports with `fsync`; what it leaves is reported by the view's next one.
+    var closeCanReport: Bool {
+        let mode = directory.mode(of: object)
+        return check != .none && (mode == .async || mode == .asymm)
     }
 
-    private func reportDeferredFault(_ reply: consuming Reply) {
-        if directory.takeDeferredFault(object, file: deferredFaultBit) {
+    func reportDeferredFault(_ reply: consuming Reply) {
+        if directory.takeDeferredFault(object, file: check.deferredFaultBit) {
             reply.error(.deferredFault)
         } else {
             reply.done()
@@ -128,7 +113,7 @@ class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
 
     private func recordEffect(_ fault: TagCheckFault) {
         if fault.mode.effect(onStore: fault.access == .store) == .deferredFault {
-            directory.noteAsynchronousFault(object, file: deferredFaultBit)
+            directory.noteAsynchronousFault(object, file: check.deferredFaultBit)
         }
         fileSystem.faultLog.record(fault)
     }
@@ -138,7 +123,7 @@ class CheckedMemoryFile: MemoryFile, @unchecked Sendable {
         _ physical: PhysicalAddress?, _ tag: AddressTag?, thread: Int32
     ) -> TagCheckFault {
         TagCheckFault(
-            mode: access.mode, access: kind, object: directory.name(of: object), view: name,
+            mode: access.mode, access: kind, object: directory.name(of: object), view: check.name,
             offset: address, size: size, addressTag: tag ?? AddressTag(truncating: 0),
             allocationTag: physical.map { dram.allocationTag(at: $0) } ?? AllocationTag(truncating: 0),
             client: thread == 0 ? .unknown : Client(thread: thread))
