@@ -212,9 +212,12 @@ extension ObjectKernel {
                 }
             }
             remember(last[...], at: place)
+            // A page that came back before and was ignored shows what it was ignored for.
+            if let own = page?.bytes, own[first + position..<first + position + count] != last[...] {
+                request.file.pages[start]?.isApart = true
+            }
         }
         request.file.pages[start]?.isNew = false
-        if isIgnored { request.file.pages[start]?.isApart = true }
         request.stored += allowed
         return allowed
     }
