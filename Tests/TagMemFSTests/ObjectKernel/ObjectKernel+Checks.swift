@@ -132,6 +132,9 @@ extension ObjectKernel {
         }
         if used != owned + reserved { throw fail("\(used) pages are in use, \(owned) + \(reserved) known") }
         if pending != 0 { throw fail("\(pending) releases are pending at rest") }
+        for file in files where file.pages.values.contains(where: \.isApart) {
+            throw fail("\(file) still shows what went nowhere")
+        }
         if left != 0 { throw fail("\(left) things are left to be done at rest") }
         for object in objects where directory.look({ $0.objects[object.id].reshaper != nil }) {
             throw fail("a reshaper is left")
