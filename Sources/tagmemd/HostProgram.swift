@@ -1,3 +1,4 @@
+import CGuest
 import Glibc
 import TagMemFS
 
@@ -47,10 +48,10 @@ enum HostProgram {
             bytes = try read(ends[0], words[0], limit: limit, seconds: seconds)
         } catch {
             kill(-process, SIGKILL)
-            _ = wait(process)
+            _ = cguest_wait(process)
             throw error
         }
-        guard wait(process) == 0 else { throw Failure("\(words[0]) failed") }
+        guard cguest_wait(process) == 0 else { throw Failure("\(words[0]) failed") }
         return bytes
     }
 
@@ -87,11 +88,5 @@ enum HostProgram {
         unsafe pthread_sigmask(SIG_BLOCK, &held, &before)
         defer { unsafe pthread_sigmask(SIG_SETMASK, &before, nil) }
         return try body()
-    }
-
-    private static func wait(_ process: pid_t) -> Int32 {
-        var status: Int32 = 0
-        while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
-        return status
     }
 }

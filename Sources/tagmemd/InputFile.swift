@@ -1,4 +1,5 @@
 import Glibc
+import TagMemFS
 
 /// A file that is read from its beginning to its end, or standard input.
 final class InputFile {
@@ -13,8 +14,7 @@ final class InputFile {
         name = path == "-" ? "standard input" : path.split(separator: "/").last.map(String.init) ?? path
         descriptor = path == "-" ? STDIN_FILENO : unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
-            throw Failure(
-                unsafe "'\(path)' is no workload, and no file to read: \(String(cString: strerror(errno)))")
+            throw Failure("'\(path)' is no workload, and no file to read: \(errorText(errno))")
         }
     }
 
@@ -32,7 +32,7 @@ final class InputFile {
             }
             if error == 0 { return part }
             if error != EINTR {
-                throw Failure(unsafe "cannot read '\(path)': \(String(cString: strerror(error)))")
+                throw Failure("cannot read '\(path)': \(errorText(error))")
             }
         }
     }

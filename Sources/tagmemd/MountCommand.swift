@@ -78,7 +78,7 @@ struct MountCommand: ParsableCommand {
         if !foreground, !debug {
             let descriptor = unsafe cfuse_background(mountpoint.path)
             guard descriptor >= 0 else {
-                throw Failure(unsafe "cannot go to the background: \(String(cString: strerror(errno)))")
+                throw Failure("cannot go to the background: \(errorText(errno))")
             }
             background = descriptor
         }

@@ -1,4 +1,5 @@
 import Glibc
+import TagMemFS
 
 /// Where a command's result goes.
 struct OutputFile {
@@ -37,18 +38,10 @@ struct OutputFile {
     }
 
     private static func write(_ bytes: [UInt8], to descriptor: Int32, _ name: String) throws {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = unsafe rest.withUnsafeBytes {
-                unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw failure(name) }
-            rest = rest.dropFirst(count)
-        }
+        guard writeAll(bytes, to: descriptor) else { throw failure(name) }
     }
 
     private static func failure(_ name: String) -> Failure {
-        Failure(unsafe "cannot write '\(name)': \(String(cString: strerror(errno)))")
+        Failure("cannot write '\(name)': \(errorText(errno))")
     }
 }

@@ -48,8 +48,6 @@ struct Footprint {
         pieces.append(piece)
     }
 
-    /// Lines that a page of a file shares with the one before, as where the object's last 4 KiB of tags end, are named
-    /// once.
     /// Has those of its bytes go nowhere that are marked; their lines stay.
     mutating func leaveOut(_ isLeftOut: [Bool]) {
         var rest = Footprint()

@@ -6,8 +6,6 @@ import TagMemFS
 
 /// The memory of a device that is to be a machine's, and its tags the machine's: nobody else's meanwhile.
 final class GuestMemory {
-    /// The object, or `phys`.
-    let directory: String
     /// Where the machine's memory begins in `mem`, which is where it begins in the machine if that is `phys`.
     let address: UInt64
     /// Of the machine's memory, in bytes.
@@ -34,26 +32,30 @@ final class GuestMemory {
     ///   - directory: an object in `tagged/`, or `phys`.
     ///   - wanted: the size that an object is to have; it is made, if it is not there, and sized, if it is empty.
     init(_ directory: String, size wanted: UInt64?) throws {
-        self.directory = directory
-        if unsafe access("\(directory)/pages", F_OK) != 0, unsafe access("\(directory)/mem", F_OK) == 0 {
-            if wanted != nil { throw Failure("'\(directory)' has the size that it has: leave --size out") }
-            let map = try Self.map(of: directory)
-            (size, taggedSize) = try Self.sizes(map)
-            (self.map, address) = (map, Self.base)
-        } else {
-            if let wanted { try Self.make(directory, wanted) }
-            size = try Self.size(of: directory)
-            (map, address, taggedSize) = (nil, 0, size)
+        let isPhysical =
+            unsafe access("\(directory)/pages", F_OK) != 0 && access("\(directory)/mem", F_OK) == 0
+        if let wanted {
+            if isPhysical { throw Failure("'\(directory)' has the size that it has: leave --size out") }
+            try Self.make(directory, wanted)
         }
-        if unsafe access("\(directory)/tags", F_OK) != 0, errno == ENOENT {
-            throw Failure("'\(directory)' has no tags: a machine's memory is in tagged/")
-        }
-        var kept: [Int32] = []
+        var kept = [try Self.open("\(directory)/mem")]
         do {
-            for name in ["mem", "tags"] { kept.append(try Self.open("\(directory)/\(name)")) }
+            guard cguest_is_in_fuse(kept[0]) else { throw Failure("'\(directory)' is no object of a device") }
+            if isPhysical {
+                let map = try Self.map(of: directory)
+                (size, taggedSize) = try Self.sizes(map)
+                (self.map, address) = (map, Self.base)
+            } else {
+                size = try Self.objectSize(kept[0], directory)
+                (map, address, taggedSize) = (nil, 0, size)
+            }
+            if unsafe access("\(directory)/tags", F_OK) != 0, errno == ENOENT {
+                throw Failure("'\(directory)' has no tags: a machine's memory is in tagged/")
+            }
+            kept.append(try Self.open("\(directory)/tags"))
             try Self.lock(kept[1], directory)
             try Self.tryMapping(kept[1], directory)
-            if map != nil { kept.append(try Self.claim(directory)) }
+            if isPhysical { kept.append(try Self.claim(directory)) }
         } catch {
             for descriptor in kept { close(descriptor) }
             throw error
@@ -65,10 +67,8 @@ final class GuestMemory {
 
     // MARK: Objects
 
-    private static func size(of directory: String) throws -> UInt64 {
-        let data = try open("\(directory)/mem")
-        defer { close(data) }
-        guard cguest_is_in_fuse(data) else { throw Failure("'\(directory)' is no object of a device") }
+    /// The size of an object that can be a machine's memory.
+    private static func objectSize(_ data: Int32, _ directory: String) throws -> UInt64 {
         let size = try size(data, directory)
         guard size > 0 else { throw Failure("'\(directory)' is empty: give --size, or truncate its mem") }
         guard size % unit == 0 else {
