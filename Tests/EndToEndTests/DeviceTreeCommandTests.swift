@@ -27,6 +27,39 @@ import Testing
         }
     }
 
+    @Test("dtb puts its memory into another machine's tree") func merge() throws {
+        let directory = try makeTemporaryDirectory()
+        defer { _ = try? run("rm", ["-r", directory]) }
+        let tree = "\(directory)/virt"
+        let dumped = try run(
+            "qemu-system-aarch64",
+            [
+                "-M", "virt,mte=on,dumpdtb=\(tree)", "-cpu", "max", "-m", "528M", "-nodefaults", "-display",
+                "none",
+            ])
+        #expect(dumped.succeeded, "\(dumped)")
+        let merged = try source([
+            "--size", "512M", "--merge", tree, "--append", "console=ttyAMA0", "--initrd", "0x48000000,2M",
+        ])
+        for line in [
+            "memory@40000000 {", "reg = <0x00 0x40000000 0x00 0x20000000>;", "memory@60000000 {",
+            "tag-storage@60000000 {", "bootargs = \"console=ttyAMA0\";",
+            "linux,initrd-end = <0x00 0x48200000>;",
+            "pl011@9000000 {",
+        ] { #expect(merged.contains(line), "\(line)") }
+        // QEMU's own memory node is gone.
+        #expect(!merged.contains("0x21000000"))
+        for (arguments, status, text) in [
+            (["--merge", "/dev/null"], 1, "/dev/null: the device tree: malformed"),
+            (["--merge", "/nonexistent/x"], 1, "No such file"), (["--append", "x"], 64, "--merge"),
+            (["--merge", tree, "--initrd", "1"], 64, "--initrd"),
+            (["--merge", tree, "--initrd", "0x10000000000000,1"], 64, "--initrd"),
+        ] as [([String], Int32, String)] {
+            let outcome = try run(daemonProgram, ["dtb", "-o", "/dev/null"] + arguments)
+            #expect(outcome.ending == .exited(status) && outcome.errors.contains(text), "\(outcome)")
+        }
+    }
+
     @Test("dtb writes to stdout where that is no terminal") func standardOutput() throws {
         let piped = try shell("\"$DAEMON\" dtb | dtc -I dtb -O dts", environment: ["DAEMON": daemonProgram])
         #expect(piped.succeeded && piped.output.contains("memory@40000000 {"))

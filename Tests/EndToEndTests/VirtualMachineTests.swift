@@ -3,21 +3,6 @@ import Testing
 
 /// The device as the memory of a real virtual machine: QEMU maps it, and the shell sees what the machine does.
 @Suite("QEMU", .timeLimit(.minutes(3))) struct VirtualMachineTests {
-    /// Counts up at 0x40300000 until 0x40300008 is not zero, copies that to 0x40300010, and turns the machine off.
-    private static let program: [UInt32] = [
-        0xd2a8_0600,  // movz x0, #0x4030, lsl #16
-        0xf940_0001,  // 1: ldr x1, [x0]
-        0x9100_0421,  // add x1, x1, #1
-        0xf900_0001,  // str x1, [x0]
-        0xf940_0402,  // ldr x2, [x0, #8]
-        0xb4ff_ff82,  // cbz x2, 1b
-        0xf900_0802,  // str x2, [x0, #16]
-        0x5280_0100,  // movz w0, #0x0008
-        0x72b0_8000,  // movk w0, #0x8400, lsl #16    PSCI SYSTEM_OFF
-        0xd400_0002,  // hvc #0
-        0x1400_0000,  // b .
-    ]
-
     private func word(_ file: File, _ offset: UInt64) throws -> UInt64 {
         try file.read(at: offset, count: 8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
     }
@@ -26,35 +11,31 @@ import Testing
     ///   - path: the file that is the machine's memory from 0x40000000 on.
     ///   - size: of it, in MiB.
     private func boot(_ path: String, size: Int) throws {
-        let directory = try makeTemporaryDirectory()
-        defer { _ = try? run("rm", ["-r", directory]) }
-        let image = try File("\(directory)/program", O_RDWR | O_CREAT)
-        try image.write(
-            Self.program.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } },
-            at: 0)
-        let machine = try Program(
-            "qemu-system-aarch64",
-            [
-                "-M", "virt,memory-backend=ram", "-cpu", "max", "-m", "\(size)M", "-nodefaults", "-display",
-                "none",
-                "-object", "memory-backend-file,id=ram,mem-path=\(path),share=on,size=\(size)M",
-                "-device", "loader,file=\(directory)/program,addr=0x40200000,cpu-num=0",
-            ])
-        defer { machine.kill() }
-        let memory = try File(path, O_RDWR)
-        var last: UInt64 = 0
-        for _ in 0..<3 {
-            let isCounting = try eventually(within: 30) {
-                let count = try word(memory, 0x30_0000)
-                defer { last = count }
-                return count > last
+        try BareProgram(address: 0x4030_0000).withOptions { program in
+            let machine = try Program(
+                "qemu-system-aarch64",
+                [
+                    "-M", "virt,memory-backend=ram", "-cpu", "max", "-m", "\(size)M", "-nodefaults",
+                    "-display",
+                    "none",
+                    "-object", "memory-backend-file,id=ram,mem-path=\(path),share=on,size=\(size)M",
+                ] + program)
+            defer { machine.kill() }
+            let memory = try File(path, O_RDWR)
+            var last: UInt64 = 0
+            for _ in 0..<3 {
+                let isCounting = try eventually(within: 30) {
+                    let count = try word(memory, 0x30_0000)
+                    defer { last = count }
+                    return count > last
+                }
+                try #require(isCounting, "the machine does not count: \(machine.errors)")
             }
-            try #require(isCounting, "the machine does not count: \(machine.errors)")
+            try memory.write([42, 0, 0, 0, 0, 0, 0, 0], at: 0x30_0008)
+            #expect(machine.wait(seconds: 30) == .exited(0))
+            #expect(try word(memory, 0x30_0010) == 42)
+            #expect(try word(memory, 0x30_0000) >= last)
         }
-        try memory.write([42, 0, 0, 0, 0, 0, 0, 0], at: 0x30_0008)
-        #expect(machine.wait(seconds: 30) == .exited(0))
-        #expect(try word(memory, 0x30_0010) == 42)
-        #expect(try word(memory, 0x30_0000) >= last)
     }
 
     @Test("an untagged object is a machine's memory")

@@ -24,15 +24,16 @@ final class Guest {
     ///   - program: in the guest, with its arguments.
     ///   - processors: how many it has.
     ///   - options: of QEMU.
+    ///   - ownOptions: of `tagmemd qemu`.
     init(
         _ device: Device, _ directory: String, _ program: String, _ arguments: Int..., processors: Int = 1,
-        options: [String] = []
+        options: [String] = [], command ownOptions: [String] = []
     ) throws {
         let words = ([program] + arguments.map(String.init)).joined(separator: ",")
         command = try Program(
             daemonProgram,
-            [
-                "qemu", device.path(directory), GuestFolder.qemu, "-machine", "virt,mte=on", "-cpu", "max",
+            ["qemu"] + ownOptions + [
+                device.path(directory), GuestFolder.qemu, "-machine", "virt,mte=on", "-cpu", "max",
                 "-smp", "\(processors)", "-nographic", "-nic", "none", "-no-reboot",
                 "-kernel", "\(GuestFolder.path)/Image", "-initrd", "\(GuestFolder.path)/initramfs.cpio.gz",
                 "-append", "console=ttyAMA0 quiet tagmem.run=\(words)",

@@ -181,58 +181,55 @@ import Testing
         }
     }
 
-    /// Counts up at 0x60000000, the first Tag Page of 512 MiB, until the next word is not zero, and turns the machine off.
-    private static let counter: [UInt32] = [
-        0xd2ac_0000,  // movz x0, #0x6000, lsl #16
-        0xf940_0001,  // 1: ldr x1, [x0]
-        0x9100_0421,  // add x1, x1, #1
-        0xf900_0001,  // str x1, [x0]
-        0xf940_0402,  // ldr x2, [x0, #8]
-        0xb4ff_ff82,  // cbz x2, 1b
-        0x5280_0100,  // movz w0, #0x0008
-        0x72b0_8000,  // movk w0, #0x8400, lsl #16    PSCI SYSTEM_OFF
-        0xd400_0002,  // hvc #0
-        0x1400_0000,  // b .
-    ]
-
     @Test("A machine uses its tag storage as memory, and the shell sees tags") func tagPages() throws {
-        let directory = try makeTemporaryDirectory()
-        defer { _ = try? run("rm", ["-r", directory]) }
-        let image = try File("\(directory)/program", O_RDWR | O_CREAT)
-        try image.write(
-            Self.counter.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } },
-            at: 0)
-        try withDevice(size: "512M", limit: 60) { device in
-            let machine = try Program(
-                daemonProgram,
-                [
-                    "qemu", device.path("phys"), GuestFolder.qemu, "-M", "virt,mte=on", "-cpu", "max",
-                    "-nodefaults",
-                    "-display", "none",
-                    "-device", "loader,file=\(directory)/program,addr=0x40200000,cpu-num=0",
-                ])
-            defer { machine.kill() }
-            // Through each file the count goes on, so each takes the page from the machine and gives it back.
-            for name in ["phys/tags", "phys/mem", "phys/tags.hex"] {
-                let file = try device.open(name)
-                let offset =
-                    name == "phys/mem"
-                    ? device.map.tagBase : device.map.base / (name == "phys/tags" ? 32 : 16)
-                var last: [UInt8] = []
-                for _ in 0..<20 {
-                    #expect(
-                        try eventually(within: 30) {
-                            let count = try file.read(at: offset, count: 8)
-                            defer { last = count }
-                            return !last.isEmpty && count != last
-                        }, "\(name): \(machine.errors)")
+        try BareProgram(address: 0x6000_0000).withOptions { program in
+            try withDevice(size: "512M", limit: 60) { device in
+                let machine = try Program(
+                    daemonProgram,
+                    [
+                        "qemu", device.path("phys"), GuestFolder.qemu, "-M", "virt,mte=on", "-cpu", "max",
+                        "-nodefaults", "-display", "none",
+                    ] + program)
+                defer { machine.kill() }
+                // Through each file the count goes on, so each takes the page from the machine and gives it back.
+                for name in ["phys/tags", "phys/mem", "phys/tags.hex"] {
+                    let file = try device.open(name)
+                    let offset =
+                        name == "phys/mem"
+                        ? device.map.tagBase : device.map.base / (name == "phys/tags" ? 32 : 16)
+                    var last: [UInt8] = []
+                    for _ in 0..<20 {
+                        #expect(
+                            try eventually(within: 30) {
+                                let count = try file.read(at: offset, count: 8)
+                                defer { last = count }
+                                return !last.isEmpty && count != last
+                            }, "\(name): \(machine.errors)")
+                    }
                 }
+                // Tags of granules 16 to 31: the next word.
+                try device.open("phys/tags.hex").write(
+                    Array("5000000000000000".utf8), at: device.map.base / 16 + 16)
+                #expect(machine.wait(seconds: 30) == .exited(0))
+                #expect(try device.memory(at: device.map.tagBase + 8, count: 8) == [5, 0, 0, 0, 0, 0, 0, 0])
             }
-            // Tags of granules 16 to 31: the next word.
-            try device.open("phys/tags.hex").write(
-                Array("5000000000000000".utf8), at: device.map.base / 16 + 16)
-            #expect(machine.wait(seconds: 30) == .exited(0))
-            #expect(try device.memory(at: device.map.tagBase + 8, count: 8) == [5, 0, 0, 0, 0, 0, 0, 0])
+        }
+    }
+
+    @Test(
+        "The kernel is told of tag storage in each dialect",
+        arguments: [
+            ("proposal", "/proc/device-tree/reserved-memory/tag-storage@60000000"),
+            ("rfc-v2", "/proc/device-tree/tag-storage@60000000"),
+            ("rfc-v3", "/proc/device-tree/reserved-memory/tag-storage@60000000"),
+        ])
+    func dialects(_ dialect: String, _ node: String) throws {
+        try withDevice(size: "512M", limit: 60) { device in
+            let guest = try Guest(
+                device, "phys", "busybox,find,/proc/device-tree/,-name,tag-storage*",
+                command: ["--dt-dialect", dialect])
+            #expect(guest.command.finish(within: 40).ending == .exited(0))
+            #expect(guest.lines.filter { !$0.hasPrefix("[") } == [node, "exit 0"], "\(guest.lines)")
         }
     }
 
