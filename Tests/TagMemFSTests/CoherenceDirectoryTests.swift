@@ -186,14 +186,20 @@ import Testing
         #expect(later.isGranted)
     }
 
-    @Test("a fill is refused where tags mismatch and loads fault", arguments: TagCheckMode.allCases)
+    @Test("a fill is refused where tags mismatch and loads or stores fault", arguments: TagCheckMode.allCases)
     func mismatch(_ mode: TagCheckMode) throws {
         #expect(try fixture.changeMode(to: mode).isGranted)
         fixture.setTags(1, page: 1)
         fixture.dram.setAllocationTag(AllocationTag(truncating: 2), at: at(0x21030))
         let fill = fixture.begin(.fill(pages: 1), Self.view1, page: 1)
-        #expect(fill.mismatch == (mode == .sync || mode == .asymm ? at(0x21030) : nil))
-        #expect(fill.isGranted == (mode == .none || mode == .async))
+        let isRefused =
+            switch mode.faults {
+            case .none, .async: false
+            case .sync: true
+            case .asymm: !mode.options.contains(.storeOnly)
+            }
+        #expect(fill.mismatch == (isRefused ? at(0x21030) : nil))
+        #expect(fill.isGranted == !isRefused)
         // Nothing was claimed where it was refused.
         #expect(directory.line(1).holder == (fill.isGranted ? Self.view1.rawValue : 0))
     }

@@ -36,15 +36,16 @@ extension MemoryState {
         }
         let object = access.alias.object
         // After a write the kernel asks again for those of the file that it went through by itself.
-        let own = access.isWrite ? access.alias.attributesBit : 0
+        let own = access.isWrite && !access.isInstruction ? access.alias.attributesBit : 0
         let now = coarseTime()
         objects[.physical].changes.noteAll(now)
         dropAttributes(of: Alias.allAttributes & ~(object.isPhysical ? own : 0), .physical)
         if object.isPhysical { return }
-        if access.alias.showsTags {
+        if access.alias.showsTags || access.changesTags {
             objects[object].changes.noteTags(now)
             dropAttributes(of: Alias.tagAttributes & ~own, object)
-        } else {
+        }
+        if !access.alias.showsTags, access.changesData || access.purpose == .writeback {
             objects[object].changes.noteMemory(now)
             dropAttributes(of: Alias.memoryAttributes & ~own, object)
         }

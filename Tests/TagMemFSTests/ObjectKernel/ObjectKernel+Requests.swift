@@ -79,7 +79,7 @@ extension ObjectKernel {
                 return
             }
             for page in pages { putUp(page, request.file) }
-        case .cachedWrite, .writeback: break
+        case .cachedWrite, .writeback, .instruction: break
         }
         drop(request)
         directory.end(access)
