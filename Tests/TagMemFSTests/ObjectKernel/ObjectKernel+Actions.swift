@@ -9,6 +9,7 @@ extension ObjectKernel {
         case .read: beginRead()
         case .write: beginWrite(tags: false)
         case .writeTags: beginWrite(tags: true)
+        case .instruct: beginInstruction()
         case .fill: beginFill(of: 1)
         case .fillMany: beginFill(of: Int.random(in: 2...4, using: &generator))
         case .create: create()
@@ -42,7 +43,7 @@ extension ObjectKernel {
     }
 
     /// Somewhere in a file, often where a page begins.
-    private func randomOffset(_ file: File) -> UInt64? {
+    func randomOffset(_ file: File) -> UInt64? {
         guard let object = file.object else {
             let region = dram.map.regions[
                 generator.oneIn(3) || file.tag != nil || file.kind.showsTags ? 0 : 1]

@@ -5,7 +5,8 @@ import TagMemCore
 extension ObjectKernel {
     /// What a step can begin with.
     enum Action: Int, CaseIterable {
-        case read, write, writeTags, fill, fillMany, create, resize, append, punch, convert, remove, compact
+        case read, write, writeTags, instruct, fill, fillMany, create, resize, append, punch, convert, remove,
+            compact
         case refill, allocate, planFill, changeMode
         case store, evict, writeBack, changeWriters, pin, storeBehindEnd
 
@@ -138,6 +139,12 @@ extension ObjectKernel {
         }
 
         func run(_ grant: Decided) { kernel.decided(self, grant) }
+
+        /// An instruction comes through no file that the kernel has cached pages of.
+        var alias: Alias {
+            guard case .instruction = purpose else { return file.alias }
+            return Alias(object: file.alias.object, kind: nil)
+        }
 
         var isFill: Bool { if case .fill = purpose { true } else { false } }
         /// The pages that a fill has locked.
