@@ -89,6 +89,9 @@ extension ObjectKernel {
 
     private func beginRead() {
         guard let file = randomFile(), let offset = randomOffset(file) else { return }
+        if file.kind == .mem || file.kind == .tags, generator.oneIn(3) {
+            return submit(Request(self, file, .read, offset, randomCount(file), isOfCore: true))
+        }
         if isCached(file) { return beginFill(of: 1) }
         let count = randomCount(file)
         let start = file.kind == .tagsHex ? offset & ~1 : offset

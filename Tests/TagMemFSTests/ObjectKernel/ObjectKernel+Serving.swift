@@ -53,8 +53,10 @@ extension ObjectKernel {
     }
 
     private func begin(_ request: Request) {
+        var alias = request.file.alias
+        alias.isBorrowed = request.isOfCore
         var access = MemoryAccess(
-            request.purpose, request.file.alias, at: request.offset, count: request.count, tag: request.tag)
+            request.purpose, alias, at: request.offset, count: request.count, tag: request.tag)
         access.number = request.number
         switch directory.begin(access) as Begun {
         case .decided(let grant):
