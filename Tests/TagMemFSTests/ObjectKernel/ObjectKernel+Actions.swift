@@ -88,10 +88,8 @@ extension ObjectKernel {
     // MARK: Requests
 
     private func beginRead() {
+        if generator.oneIn(4) { return beginCoreRead() }
         guard let file = randomFile(), let offset = randomOffset(file) else { return }
-        if file.kind == .mem || file.kind == .tags, generator.oneIn(3) {
-            return submit(Request(self, file, .read, offset, randomCount(file), isOfCore: true))
-        }
         if isCached(file) { return beginFill(of: 1) }
         let count = randomCount(file)
         let start = file.kind == .tagsHex ? offset & ~1 : offset
@@ -103,6 +101,15 @@ extension ObjectKernel {
             if cached.isDirty || cached.isWriting { return }
         }
         submit(Request(self, file, .read, start, count))
+    }
+
+    /// A read of a core file: the kernel writes no pages of `mem` or `tags` back for it.
+    private func beginCoreRead() {
+        let dirty = pick { $0.isDirty }.flatMap { [.mem, .tags].contains($0.file.kind) ? $0 : nil }
+        guard let file = dirty?.file ?? randomFile({ [.mem, .tags].contains($0.kind) }),
+            let offset = dirty?.offset ?? randomOffset(file)
+        else { return }
+        submit(Request(self, file, .read, offset, randomCount(file), isOfCore: true))
     }
 
     private func beginWrite(tags: Bool) {
