@@ -135,6 +135,9 @@ final class FileSystem: @unchecked Sendable {
         case .pages:
             if isWritable { throw .accessDenied }
             return PagesFile(node: node, object, directory)
+        case .core:
+            if isWritable { throw .accessDenied }
+            return try CoreFile(self, node: node, object)
         default: throw .notSupported
         }
     }

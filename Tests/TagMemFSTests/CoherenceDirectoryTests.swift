@@ -114,6 +114,26 @@ import Testing
     }
 
     @Test(
+        "a read of the same bytes through another file waits for what may be stored there",
+        arguments: [AliasKind.mem, .tags])
+    func borrowedRead(_ kind: AliasKind) throws {
+        let alias = Alias(object: .physical, kind: kind, isBorrowed: true)
+        let access = MemoryAccess(.read, alias, at: fixture.offset(1, kind), count: 1)
+        try fixture.fill(kind, page: 1)
+        let clean: DirectoryFixture.Operation = directory.begin(access)
+        #expect(clean.isGranted)
+        try fixture.end(clean)
+        fixture.open(kind)
+        let read: DirectoryFixture.Operation = directory.begin(access)
+        #expect(read.isWaiting)
+        try fixture.finish(fixture.nextRecall(kind, page: 1))
+        #expect(read.isGranted)
+        // It has made nothing its own.
+        try fixture.end(read)
+        #expect(directory.line(1).holder == 0)
+    }
+
+    @Test(
         "an alias that nobody has open for writing is not recalled for a direct read",
         arguments: [false, true])
     func cleanAlias(_ isWritable: Bool) throws {

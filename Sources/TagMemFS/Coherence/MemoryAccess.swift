@@ -40,6 +40,8 @@ struct MemoryAccess {
     let user: UInt32
     /// In page cache mode: where the request stands among all that the kernel has sent.
     var number: UInt64 = 0
+    /// Bytes of an answer to the same request that are kept until it is over.
+    var keptAnswer = 0
 
     // MARK: As it was resolved last
 
@@ -90,7 +92,7 @@ struct MemoryAccess {
     var checksDirectly: Bool { tag != nil && !isFill }
 
     /// Bytes that are kept for it while it waits.
-    var keptBytes: Int { isWrite && !isInstruction ? requested : 0 }
+    var keptBytes: Int { isWrite && !isInstruction ? requested : keptAnswer }
 
     /// The object's bytes that it is about, as asked.
     var addresses: Range<UInt64> {

@@ -10,6 +10,14 @@ struct ContentChange: Sendable {
         count += 1
         self.time = time
     }
+
+    /// The changes of two things together.
+    func and(_ other: ContentChange) -> ContentChange {
+        var all = self
+        all.count += other.count
+        all.time = [time, other.time].compactMap { $0 }.max { $0 < $1 }
+        return all
+    }
 }
 
 /// The changes of an object's bytes: those of its memory, which `mem`, the views and `checked` show, and those of its
@@ -17,6 +25,9 @@ struct ContentChange: Sendable {
 struct ContentChanges: Sendable {
     private(set) var memory = ContentChange()
     private(set) var tags = ContentChange()
+
+    /// Of both, for what shows both.
+    var all: ContentChange { memory.and(tags) }
 
     mutating func noteMemory(_ time: timespec) { memory.note(time) }
     mutating func noteTags(_ time: timespec) { tags.note(time) }

@@ -89,6 +89,7 @@ extension ObjectKernel {
     // MARK: Requests
 
     private func beginRead() {
+        if generator.oneIn(4) { return beginCoreRead() }
         guard let file = randomFile(), let offset = randomOffset(file) else { return }
         if isCached(file) { return beginFill(of: 1) }
         let count = randomCount(file)
@@ -101,6 +102,15 @@ extension ObjectKernel {
             if cached.isDirty || cached.isWriting { return }
         }
         submit(Request(self, file, .read, start, count))
+    }
+
+    /// A read of a core file: the kernel writes no pages of `mem` or `tags` back for it.
+    private func beginCoreRead() {
+        let dirty = pick { $0.isDirty }.flatMap { [.mem, .tags].contains($0.file.kind) ? $0 : nil }
+        guard let file = dirty?.file ?? randomFile({ [.mem, .tags].contains($0.kind) }),
+            let offset = dirty?.offset ?? randomOffset(file)
+        else { return }
+        submit(Request(self, file, .read, offset, randomCount(file), isOfCore: true))
     }
 
     private func beginWrite(tags: Bool) {

@@ -162,7 +162,8 @@ extension ObjectKernel {
                 guard let page = value.file.pages[value.offset], page.isDirty || page.isWriting else {
                     return false
                 }
-                return (value.file === request.file || max(page.filled, page.stored) > request.granted)
+                let isOwn = value.file === request.file && !request.isOfCore
+                return (isOwn || max(page.filled, page.stored) > request.granted)
                     && directory.map.location(of: key).address.rawValue
                         == address.rawValue & ~(directory.map.size(of: key) - 1)
             }
