@@ -144,7 +144,7 @@ static void change_fault(int number, const struct tagmem_action *new, struct tag
 
 int tagmem_change_action(int number, const struct tagmem_action *new, struct tagmem_action *old) {
 	tagmem_install_signals();
-	if (number < 1 || number >= tagmem_stand_in_bus) {
+	if (number < 1 || number >= tagmem_stand_in_bus || number == 32 || number == 33) {
 		errno = EINVAL;
 		return -1;
 	}

@@ -25,10 +25,13 @@ static void hide_mask(ucontext_t *context) {
 
 void tagmem_call_handler(const struct tagmem_action *action, int number, siginfo_t *info, ucontext_t *context) {
 	bool tco = tagmem_thread.tco;
+	struct tagmem_wait wait = tagmem_wait;
 	tagmem_thread.tco = false;
+	tagmem_wait.is_waiting = false;
 	show_mask(context);
 	action->handler(number, info, context);
 	hide_mask(context);
+	tagmem_wait = wait;
 	tagmem_thread.tco = tco;
 }
 
@@ -42,7 +45,9 @@ void tagmem_on_signal(int number, siginfo_t *info, void *context) {
 /* MARK: SIGSEGV and SIGBUS */
 
 static bool is_blocked(int number, const ucontext_t *context) {
-	return (tagmem_mask_of_set(&context->uc_sigmask) & tagmem_mask_of(tagmem_counterpart(number))) != 0;
+	bool waits = tagmem_wait.is_waiting && context->uc_mcontext.gregs[REG_RAX] == -EINTR;
+	tagmem_mask mask = waits ? tagmem_wait.mask : tagmem_mask_of_set(&context->uc_sigmask);
+	return (mask & tagmem_mask_of(tagmem_counterpart(number))) != 0;
 }
 
 /* Ends the process with that signal. It comes when the handler returns, so that a core dump shows the registers of the
@@ -80,21 +85,22 @@ static void raise_fault(int number, siginfo_t *info, ucontext_t *context) {
 	deliver(&action, number, info, context);
 }
 
-/* One that somebody sent, or that was found later: it waits if it is blocked. */
-static void raise_sent(int number, siginfo_t *info, ucontext_t *context) {
-	if (is_blocked(number, context)) {
-		int stand_in = tagmem_counterpart(number);
-		tagmem_mask pending = 0;
-		tagmem_call(SYS_rt_sigpending, &pending, sizeof pending);
-		if ((pending & tagmem_mask_of(stand_in)) != 0)
-			return;
-		/* What was for any thread of the process is so still. */
-		if (info->si_code == SI_USER || info->si_code == SI_QUEUE)
-			tagmem_call(SYS_rt_sigqueueinfo, tagmem_call(SYS_getpid), stand_in, info);
-		else
-			tagmem_queue_to_thread(stand_in, info);
+/* One that is blocked waits as its stand-in. */
+static void make_wait(int number, siginfo_t *info) {
+	int stand_in = tagmem_counterpart(number);
+	tagmem_mask pending = 0;
+	tagmem_call(SYS_rt_sigpending, &pending, sizeof pending);
+	if ((pending & tagmem_mask_of(stand_in)) != 0)
 		return;
-	}
+	/* What was for any thread of the process is so still. */
+	if (info->si_code == SI_USER || info->si_code == SI_QUEUE)
+		tagmem_call(SYS_rt_sigqueueinfo, tagmem_call(SYS_getpid), stand_in, info);
+	else
+		tagmem_queue_to_thread(stand_in, info);
+}
+
+/* One that somebody sent, or that was found later. */
+static void raise_sent(int number, siginfo_t *info, ucontext_t *context) {
 	struct tagmem_action action = tagmem_action_of(number, true);
 	if (action.handler == TAGMEM_IGNORED)
 		return;
@@ -169,9 +175,15 @@ static void on_refused(int number, siginfo_t *info, ucontext_t *context) {
 void tagmem_on_fault(int number, siginfo_t *info, void *context) {
 	if (tagmem_is_fault(number)) {
 		bool is_sent = info->si_code <= 0 || (number == SIGBUS && info->si_code == BUS_MCEERR_AO);
-		(is_sent ? raise_sent : on_refused)(number, info, context);
+		if (!is_sent)
+			on_refused(number, info, context);
+		else if (is_blocked(number, context))
+			make_wait(number, info);
+		else
+			raise_sent(number, info, context);
 		return;
 	}
+	/* A stand-in comes when it is not blocked. */
 	number = tagmem_counterpart(number);
 	if (tagmem_is_timer(info) && !tagmem_take_deferred(info))
 		return;

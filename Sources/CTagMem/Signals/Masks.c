@@ -37,19 +37,17 @@ TAGMEM_EXPORT int sigpending(sigset_t *set) {
 
 /* MARK: BSD's and System V's */
 
-TAGMEM_EXPORT int sigblock(int mask) {
+static int change_first(int how, unsigned mask) {
 	sigset_t set, old;
-	tagmem_set_of_mask(&set, (unsigned)mask);
-	return tagmem_result(tagmem_change_mask(SIG_BLOCK, &set, &old)) < 0 ? -1 : (int)tagmem_mask_of_set(&old);
+	sigemptyset(&set);
+	sigemptyset(&old);
+	tagmem_set_of_mask(&set, mask);
+	return tagmem_result(tagmem_change_mask(how, &set, &old)) < 0 ? -1 : (int)tagmem_mask_of_set(&old);
 }
 
-TAGMEM_EXPORT int sigsetmask(int mask) {
-	sigset_t set, old;
-	tagmem_set_of_mask(&set, (unsigned)mask);
-	return tagmem_result(tagmem_change_mask(SIG_SETMASK, &set, &old)) < 0 ? -1 : (int)tagmem_mask_of_set(&old);
-}
-
-TAGMEM_EXPORT int siggetmask(void) { return sigblock(0); }
+TAGMEM_EXPORT int sigblock(int mask) { return change_first(SIG_BLOCK, (unsigned)mask); }
+TAGMEM_EXPORT int sigsetmask(int mask) { return change_first(SIG_SETMASK, (unsigned)mask); }
+TAGMEM_EXPORT int siggetmask(void) { return change_first(SIG_BLOCK, 0); }
 
 static int change_one(int how, int number) {
 	sigset_t set;

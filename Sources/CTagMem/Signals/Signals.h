@@ -114,6 +114,21 @@ void tagmem_call_handler(const struct tagmem_action *action, int number, siginfo
 /* rt_sigprocmask with the program's masks: a negative errno. */
 long tagmem_change_mask(int how, const sigset_t *set, sigset_t *old);
 
+/* MARK: Waits.c */
+
+/* The mask that a system call has put in place of the thread's while it waits; the context of a signal that ends it has
+ * the thread's own. */
+struct tagmem_wait {
+	bool is_waiting;
+	tagmem_mask mask; /* the kernel's */
+};
+extern _Thread_local struct tagmem_wait tagmem_wait __attribute__((tls_model("initial-exec")));
+/* A system call that waits so. */
+#define tagmem_call_waiting(mask, ...) TAGMEM_WAITING_7(mask, __VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
+#define TAGMEM_WAITING_7(mask, n, a, b, c, d, e, f, ...)                                                               \
+	tagmem_kernel_waiting(mask, n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+long tagmem_kernel_waiting(tagmem_mask mask, long number, long a, long b, long c, long d, long e, long f);
+
 /* MARK: Deferred.c */
 
 /* Whether a stand-in for SIGSEGV that has come is the timer's, and whether a fault is still to be told. */

@@ -3,10 +3,19 @@
 
 #include <time.h>
 
+_Thread_local struct tagmem_wait tagmem_wait __attribute__((tls_model("initial-exec")));
+
+long tagmem_kernel_waiting(tagmem_mask mask, long number, long a, long b, long c, long d, long e, long f) {
+	tagmem_wait = (struct tagmem_wait){true, mask};
+	long result = tagmem_kernel_cancellable(number, a, b, c, d, e, f);
+	tagmem_wait.is_waiting = false;
+	return result;
+}
+
 TAGMEM_EXPORT int sigsuspend(const sigset_t *set) {
 	tagmem_deliver_deferred();
 	tagmem_mask mask = tagmem_mask_to_kernel(tagmem_mask_of_set(set));
-	return (int)tagmem_result(tagmem_call_cancellable(SYS_rt_sigsuspend, &mask, sizeof mask));
+	return (int)tagmem_result(tagmem_call_waiting(mask, SYS_rt_sigsuspend, &mask, sizeof mask));
 }
 
 /* A negative errno, or the number. */
