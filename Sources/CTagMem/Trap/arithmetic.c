@@ -41,7 +41,7 @@ bool tagmem_do_divide(struct tagmem_attempt *attempt) {
 		return false;
 	}
 	if (overflows(plan, attempt->run.gpr, divisor)) {
-		return tagmem_raise(attempt, SIGFPE, FPE_INTDIV, plan->pc);
+		return tagmem_attempt_raise(attempt, SIGFPE, FPE_INTDIV, plan->pc);
 	}
 	*scratch = (uint64_t)&divisor;
 	bool is_done = tagmem_do(attempt);
@@ -97,7 +97,7 @@ __attribute__((noinline)) bool tagmem_do_unmasked(struct tagmem_attempt *attempt
 	uint32_t raised = mxcsr_of(copy) & exceptions;
 	if (raised & ~(mxcsr & masks) >> 7 & exceptions) {
 		set_mxcsr(state, mxcsr | raised);
-		return tagmem_raise(attempt, SIGFPE, code_of(raised & ~(mxcsr >> 7)), plan->pc);
+		return tagmem_attempt_raise(attempt, SIGFPE, code_of(raised & ~(mxcsr >> 7)), plan->pc);
 	}
 	/* What is loaded is loaded once. */
 	if (plan->is_load) {
