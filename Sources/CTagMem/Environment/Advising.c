@@ -33,7 +33,7 @@ static int free_pages(struct range range) {
 	/* Only what is private and anonymous. */
 	for (uint64_t at = range.start; at < range.end;) {
 		unsigned bits;
-		uint64_t next = tagmem_end_of_notes(at, tagmem_run(at, range.end, &bits));
+		uint64_t next = tagmem_end_of_notes(at, tagmem_run_of(at, range.end, &bits));
 		if (bits & tagmem_mapped_shared || tagmem_notes_of(at) & tagmem_foreign)
 			return EINVAL;
 		at = next;
@@ -45,7 +45,7 @@ static int free_pages(struct range range) {
 static int wipe_on_fork(struct range range) {
 	for (uint64_t at = range.start; at < range.end;) {
 		unsigned bits;
-		uint64_t next = tagmem_end_of_notes(at, tagmem_run(at, range.end, &bits));
+		uint64_t next = tagmem_end_of_notes(at, tagmem_run_of(at, range.end, &bits));
 		if (bits & tagmem_mapped_shared || tagmem_notes_of(at) & tagmem_foreign)
 			return EINVAL;
 		at = next;
@@ -58,11 +58,11 @@ static int wipe_on_fork(struct range range) {
 static int remove_pages(struct range range) {
 	for (uint64_t at = range.start; at < range.end;) {
 		unsigned bits;
-		uint64_t next = tagmem_end_of_notes(at, tagmem_run(at, range.end, &bits));
+		uint64_t next = tagmem_end_of_notes(at, tagmem_run_of(at, range.end, &bits));
 		if (!(bits & tagmem_mapped_shared) || tagmem_notes_of(at) & tagmem_foreign)
 			return EINVAL;
 		while (at < next) {
-			struct tagmem_place place = tagmem_place_of(at, next);
+			struct tagmem_backing place = tagmem_backing_of(at, next);
 			tagmem_give_pages(place.object, place.offset, place.offset + place.length);
 			at += place.length;
 		}
@@ -74,11 +74,11 @@ static int remove_pages(struct range range) {
 static int populate(struct range range, unsigned needed) {
 	for (uint64_t at = range.start; at < range.end;) {
 		unsigned bits;
-		uint64_t next = tagmem_run(at, range.end, &bits);
+		uint64_t next = tagmem_run_of(at, range.end, &bits);
 		if ((bits & needed) != needed)
 			return EFAULT;
 		while (at < next) {
-			struct tagmem_place place = tagmem_place_of(at, next);
+			struct tagmem_backing place = tagmem_backing_of(at, next);
 			int error = place.object == NULL ? EFAULT : 0;
 			if (!error)
 				error = tagmem_get_pages(place.object, place.offset, place.offset + place.length);
@@ -128,7 +128,7 @@ static int advise_all(const void *address, size_t length, int advice) {
 	bool has_holes = false;
 	for (uint64_t at = range.start; !error && at < range.end;) {
 		unsigned bits;
-		uint64_t next = tagmem_run(at, range.end, &bits);
+		uint64_t next = tagmem_run_of(at, range.end, &bits);
 		if (bits == 0)
 			has_holes = true;
 		else

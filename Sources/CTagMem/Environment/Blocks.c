@@ -34,8 +34,8 @@ int tagmem_start_blocks(void) {
 
 static uint32_t entry_of(unsigned object, uint64_t block) { return object << 24 | (uint32_t)(block + first_entry); }
 
-struct tagmem_place tagmem_place_of(uint64_t offset, uint64_t end) {
-	struct tagmem_place place = {NULL, 0, 0};
+struct tagmem_backing tagmem_backing_of(uint64_t offset, uint64_t end) {
+	struct tagmem_backing place = {NULL, 0, 0};
 	uint64_t block = offset / tagmem_block, within = offset % tagmem_block;
 	uint32_t entry = entries[block];
 	uint64_t next = block + 1, last = (end - 1) / tagmem_block;
@@ -120,7 +120,7 @@ static void map_nothing(uint64_t block, uint64_t count) {
 int tagmem_restore_pages(uint64_t start, uint64_t end) {
 	int error = 0;
 	while (start < end && !error) {
-		struct tagmem_place place = tagmem_place_of(start, end);
+		struct tagmem_backing place = tagmem_backing_of(start, end);
 		if (place.object != NULL)
 			error = map_plain_and_aliases(start, place.length, place.object, place.offset);
 		start += place.length;

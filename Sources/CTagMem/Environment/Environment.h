@@ -57,12 +57,12 @@ enum { tagmem_object_max = 256 };
 extern struct tagmem_object tagmem_objects[tagmem_object_max];
 
 /* A range of the span in one piece of an object. */
-struct tagmem_place {
+struct tagmem_backing {
 	struct tagmem_object *object; /* NULL: in none */
 	uint64_t offset, length;
 };
 /* That at `offset`, up to `end` at most. */
-struct tagmem_place tagmem_place_of(uint64_t offset, uint64_t end);
+struct tagmem_backing tagmem_backing_of(uint64_t offset, uint64_t end);
 
 int tagmem_start_blocks(void);
 /* Sees that the blocks of a range have memory: 0 or an errno. Those of shared memory must not have been used. */
@@ -109,7 +109,7 @@ void tagmem_clear_range(uint64_t start, uint64_t end);
 /* Bytes and tags, to a range that is mapped. */
 int tagmem_copy_range(uint64_t from, uint64_t to, uint64_t length);
 /* The end of the pages from `start` on, before `end`, that are mapped alike; in `bits` how (tagmem_page_of). */
-uint64_t tagmem_run(uint64_t start, uint64_t end, unsigned *bits);
+uint64_t tagmem_run_of(uint64_t start, uint64_t end, unsigned *bits);
 /* Whether all of it is mapped. */
 bool tagmem_is_mapped(uint64_t start, uint64_t end);
 

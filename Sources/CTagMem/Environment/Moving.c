@@ -16,7 +16,7 @@ struct move {
 /* All of the old range must be mapped alike: EFAULT. */
 static int look(struct move *move) {
 	uint64_t end = move->from + move->old_length;
-	if (end > TAGMEM_OBJECT_MAX || tagmem_run(move->from, end, &move->bits) != end || move->bits == 0)
+	if (end > TAGMEM_OBJECT_MAX || tagmem_run_of(move->from, end, &move->bits) != end || move->bits == 0)
 		return EFAULT;
 	if (tagmem_end_of_notes(move->from, end) != end)
 		return EFAULT;
@@ -46,7 +46,7 @@ static int copy(const struct move *move, uint64_t length) {
 	/* What could never be touched may have no memory: the new range needs none then. */
 	bool has_memory = (move->bits & accessible) != 0;
 	for (uint64_t at = 0; !has_memory && at < length; at += tagmem_block) {
-		struct tagmem_place place = tagmem_place_of(move->from + at, move->from + length);
+		struct tagmem_backing place = tagmem_backing_of(move->from + at, move->from + length);
 		has_memory = place.object != NULL && place.offset < place.object->size;
 	}
 	if (!has_memory)

@@ -3,7 +3,7 @@
 
 bool tagmem_is_free(uint64_t start, uint64_t end, bool is_shared) {
 	unsigned bits;
-	return start < end && end <= TAGMEM_OBJECT_MAX && tagmem_run(start, end, &bits) == end && bits == 0 &&
+	return start < end && end <= TAGMEM_OBJECT_MAX && tagmem_run_of(start, end, &bits) == end && bits == 0 &&
 	       (!is_shared || start % tagmem_block == 0) && tagmem_conflict(start, end, is_shared) == 0;
 }
 

@@ -1,7 +1,7 @@
 /* The memory of ranges of the span: mapped, protected, zeroed, copied. */
 #include "Environment.h"
 
-uint64_t tagmem_run(uint64_t start, uint64_t end, unsigned *bits) {
+uint64_t tagmem_run_of(uint64_t start, uint64_t end, unsigned *bits) {
 	const uint8_t *pages = tagmem_environment->pages;
 	uint64_t page = start >> tagmem_page_shift, last = end >> tagmem_page_shift, known = tagmem_environment->mapped_pages;
 	*bits = pages[page];
@@ -16,7 +16,7 @@ uint64_t tagmem_run(uint64_t start, uint64_t end, unsigned *bits) {
 bool tagmem_is_mapped(uint64_t start, uint64_t end) {
 	unsigned bits = 1;
 	while (start < end && bits != 0)
-		start = tagmem_run(start, end, &bits);
+		start = tagmem_run_of(start, end, &bits);
 	return bits != 0;
 }
 
@@ -32,7 +32,7 @@ static int set(uint64_t start, uint64_t end, int protection, bool is_shared) {
 static int for_places(uint64_t start, uint64_t end, int (*call)(const struct tagmem_object *, uint64_t, uint64_t)) {
 	int error = 0;
 	while (start < end && !error) {
-		struct tagmem_place place = tagmem_place_of(start, end);
+		struct tagmem_backing place = tagmem_backing_of(start, end);
 		if (place.object != NULL)
 			error = call(place.object, place.offset, place.offset + place.length);
 		start += place.length;
@@ -92,7 +92,7 @@ int tagmem_unmap_range(uint64_t start, uint64_t end) {
 	int error = 0;
 	for (uint64_t at = start, next; at < end && !error; at = next) {
 		unsigned bits;
-		next = tagmem_run(at, end, &bits);
+		next = tagmem_run_of(at, end, &bits);
 		if (bits != 0)
 			error = unmap_run(at, next, (bits & tagmem_mapped_shared) != 0);
 	}
@@ -116,7 +116,7 @@ int tagmem_protect_range(uint64_t start, uint64_t end, int protection) {
 	int error = 0;
 	while (start < end && !error) {
 		unsigned bits;
-		uint64_t next = tagmem_end_of_notes(start, tagmem_run(start, end, &bits));
+		uint64_t next = tagmem_end_of_notes(start, tagmem_run_of(start, end, &bits));
 		if (bits == 0)
 			return ENOMEM;
 		if (protection & PROT_MTE && tagmem_notes_of(start) & tagmem_foreign)
@@ -130,7 +130,7 @@ int tagmem_protect_range(uint64_t start, uint64_t end, int protection) {
 void tagmem_clear_range(uint64_t start, uint64_t end) {
 	while (start < end) {
 		unsigned bits;
-		uint64_t next = tagmem_end_of_notes(start, tagmem_run(start, end, &bits));
+		uint64_t next = tagmem_end_of_notes(start, tagmem_run_of(start, end, &bits));
 		/* Those of shared memory, and of files, are only forgotten by this process. */
 		if (bits != 0 && !(bits & tagmem_mapped_shared) && !(tagmem_notes_of(start) & tagmem_foreign))
 			for_places(start, next, give);
@@ -143,7 +143,7 @@ static int copy_tags(uint64_t from, uint64_t to, uint64_t length) {
 	if (!(tagmem_environment->flags & TAGMEM_VIEWS))
 		return tagmem_touch_copy((uint8_t *)tags + to / 32, tags + from / 32, length / 32) ? EFAULT : 0;
 	while (length > 0) {
-		struct tagmem_place place = tagmem_place_of(to, to + length);
+		struct tagmem_backing place = tagmem_backing_of(to, to + length);
 		if (place.object == NULL)
 			return EFAULT;
 		long done = tagmem_call(SYS_pwrite64, place.object->tags, tags + from / 32, place.length / 32, place.offset / 32);
