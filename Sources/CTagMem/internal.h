@@ -8,6 +8,7 @@
  *   Signals/       SIGSEGV and SIGBUS: from the kernel to the program, and the program's own handlers
  *   Instructions/  Arm's tag instructions as functions, for tagmem/arm_acle.h
  *   Environment/   Linux's interface of MTE: mmap and kin, prctl, getauxval, threads, fork, system calls on buffers
+ *   Mismatch/      what instrumented code asks about tags that differ
  *   Instrumented/  the callbacks of compilers, and checked memcpy and kin; a library of its own
  *
  * A call goes down this list of rooms only: Trap knows nothing of signals, Check nothing of traps.
@@ -130,6 +131,17 @@ TAGMEM_SHARED unsigned tagmem_tag_at(const struct tagmem_span *span, uint64_t of
 
 /* MARK: Check */
 
+/* An access that instrumented code is about to make and that must fault, so that its page is closed; see
+ * tagmem_close_for_access. */
+struct tagmem_closed_access {
+	uintptr_t page; /* 0: none */
+	uintptr_t address;
+	size_t size;
+	uintptr_t after; /* where the callback returns to: the access is among the instructions from there on */
+	unsigned depth; /* of handlers */
+};
+enum { tagmem_closed_max = 4, tagmem_handlers_max = 8 };
+
 /* What a thread has of a processor and of Linux's thread state. */
 struct tagmem_thread {
 	unsigned long control; /* as prctl(PR_SET_TAGGED_ADDR_CTRL) takes it: PR_MTE_TCF_…, PR_MTE_STORE_ONLY, mask */
@@ -138,6 +150,9 @@ struct tagmem_thread {
 	bool tco; /* PSTATE.TCO */
 	bool has_deferred_fault; /* an asynchronous fault that no signal has told yet */
 	uint64_t random; /* state of IRG's generator */
+	unsigned depth; /* handlers of the program that the thread is in, or has left by siglongjmp unnoticed */
+	uintptr_t handlers[tagmem_handlers_max]; /* the stack pointer of each; bit 0: it is on the alternate stack */
+	struct tagmem_closed_access closed[tagmem_closed_max];
 };
 /* The thread's own. Its model is initial-exec, so that a handler may use it. */
 extern TAGMEM_SHARED _Thread_local struct tagmem_thread tagmem_thread __attribute__((tls_model("initial-exec")));
@@ -167,6 +182,21 @@ struct tagmem_judgement {
  * as a load and then as a store. Async-signal-safe. */
 TAGMEM_SHARED struct tagmem_judgement tagmem_judge(uintptr_t address, size_t size, bool is_store, bool reports);
 
+/* An access that instrumented code makes next must fault at its own instruction: closes the page of `fault`, its fault
+ * address. The page stays closed until the thread is seen to have done the access or given it up, and not in a handler
+ * that may return to it; that it is closed longer than needed is slow, and no more. Async-signal-safe. */
+void tagmem_close_for_access(uintptr_t address, size_t size, uintptr_t fault, uintptr_t after);
+
+/* The trap has done an instruction (TAGMEM_TRAP_DONE) that the kernel had refused at `address` (si_addr): `program_counter`
+ * is where it was, the context as it was refused or behind it. Opens what can be opened. */
+void tagmem_access_done(uintptr_t address, uintptr_t program_counter, const ucontext_t *context);
+
+/* Around each call of a handler of the program, of any signal, on the stack that it runs on: `interrupted` is the context
+ * that it gets, and what the first returns goes to the second. A handler that is left by siglongjmp is noticed later. */
+unsigned tagmem_enter_handler(const ucontext_t *interrupted);
+void tagmem_leave_handler(unsigned depth);
+void tagmem_notice_left_handlers(const ucontext_t *context);
+
 /* MARK: Trap */
 
 /* One access of an instruction. */
@@ -177,22 +207,40 @@ struct tagmem_operand {
 };
 
 enum tagmem_trap {
-	TAGMEM_TRAP_DONE, /* done once: the context is that behind it (behind an iteration of a rep) */
+	TAGMEM_TRAP_DONE, /* done once: the context is that behind it (of a rep: behind some iterations) */
 	TAGMEM_TRAP_FAULT, /* not done: `judgement` says what to raise */
+	TAGMEM_TRAP_SIGNAL, /* not done, as it raises another signal: `signal` */
 	TAGMEM_TRAP_UNKNOWN, /* an instruction that the library cannot do; `text` says which */
-	TAGMEM_TRAP_NOT_OURS, /* it accesses no span */
+	TAGMEM_TRAP_NOT_OURS, /* it accesses no span: the kernel's signal is the program's */
+};
+struct tagmem_signal {
+	int number, code; /* SIGFPE of a division, SIGSEGV with SI_KERNEL of a misaligned vector, … */
+	uintptr_t address; /* si_addr */
 };
 struct tagmem_trap_result {
 	enum tagmem_trap trap;
 	struct tagmem_judgement judgement;
-	struct tagmem_operand operand; /* the one that faults */
+	struct tagmem_operand operand; /* the one that faults, or the first that is a deferred fault */
+	struct tagmem_signal signal;
 	bool has_deferred_fault; /* it was done and was an asynchronous fault */
 	char text[96];
 };
 
 /* Does the instruction at the context's program counter, which the kernel has refused: decodes it, has each of its accesses
- * judged, and if all may be done does it once through the plain alias, with all registers. Async-signal-safe. */
+ * judged, and if all may be done does it once through the plain alias, with all registers. Async-signal-safe; 4 KiB of
+ * stack. The context of what is not done is unchanged, but for the iterations of a gather or scatter that are done.
+ *
+ * The kernel refuses with SIGSEGV (a closed page; a pointer with bits 59:56: SI_KERNEL, no address) and with SIGBUS (a
+ * view's refused page; a pointer with bits 59:56 in rsp or rbp: SI_KERNEL, no address). */
 struct tagmem_trap_result tagmem_trap(ucontext_t *context);
+
+/* The plain alias may raise SIGBUS or SIGSEGV itself while tagmem_trap uses it (the object was cut; the daemon ended; it
+ * was detached). So these are not blocked while tagmem_trap runs (SA_NODEFER), and their handler asks this first. True:
+ * it was that, and the handler returns at once; tagmem_trap will say FAULT with TAGMEM_GONE or TAGMEM_UNMAPPED, or SIGNAL. */
+bool tagmem_trap_recover(const siginfo_t *info, ucontext_t *context);
+
+/* A load of a span's `tags` where the object has none (SIGBUS with an address in that mapping) is done, too, and gets 0:
+ * so callbacks need not know the object's size. */
 
 /* MARK: Signals */
 
@@ -213,6 +261,12 @@ void tagmem_raise(int signal, int code, uintptr_t address);
 /* How far the `length` bytes at `buffer` may be read or written by the kernel for the program, and where it finds them: a
  * pointer that is never refused by a closed page. -1: not even the first (EFAULT). */
 ssize_t tagmem_user_buffer(const void *buffer, size_t length, bool is_store, void **plain);
+
+/* MARK: Mismatch */
+
+/* Instrumented code is about to make an access whose tags differ. Returns, and the access faults at its own instruction
+ * if it must. `after` is where the callback returns to. Async-signal-safe; preserves errno. */
+__attribute__((visibility("default"))) void tagmem_mismatch(uintptr_t address, size_t size, bool is_store, uintptr_t after);
 
 #pragma GCC visibility pop
 
