@@ -196,9 +196,9 @@ ssize_t tagmem_user_buffer(const void *buffer, size_t length, bool is_store, voi
 
 /* MARK: Mismatch */
 
-/* Instrumented code is about to make an access whose tags differ. Returns, and the access faults at its own instruction
- * if it must. `after` is where the callback returns to. Async-signal-safe; preserves errno. */
-__attribute__((visibility("default"))) void tagmem_mismatch(uintptr_t address, size_t size, bool is_store, uintptr_t after);
+/* Instrumented code is about to make an access whose tags differ: true if it must fault; then it does so at its own
+ * instruction. `after` is where the callback returns to. Async-signal-safe; preserves errno. */
+__attribute__((visibility("default"))) bool tagmem_mismatch(uintptr_t address, size_t size, bool is_store, uintptr_t after);
 
 #pragma GCC visibility pop
 

@@ -45,3 +45,8 @@ CALLBACKS(__asan, load, false)
 CALLBACKS(__asan, store, true)
 CALLBACKS(__hwasan, load, false)
 CALLBACKS(__hwasan, store, true)
+
+/* What else they call, without need here: nothing is known of stacks, and nothing of globals. */
+CALLBACK __asan_handle_no_return(void) {}
+CALLBACK __asan_before_dynamic_init(const char *module) { (void)module; }
+CALLBACK __asan_after_dynamic_init(void) {}

@@ -24,7 +24,25 @@ static inline bool mismatches(const uint8_t *tags, uintptr_t address) {
 	return ((both >> (address >> 2 & 4)) ^ (address >> TAGMEM_TAG_SHIFT)) & 0xf;
 }
 
-/* The first byte of a range whose granule mismatches, or `end`. The range is in one span with one tag. */
-uintptr_t tagmem_first_mismatch_between(const uint8_t *tags, uintptr_t start, uintptr_t end);
+/* The first byte of a range whose granule mismatches, or `end`. */
+__attribute__((visibility("hidden"))) uintptr_t tagmem_first_mismatch_between(const uint8_t *tags, uintptr_t start,
+									      uintptr_t end);
+
+/* How many bytes from `address` on a function of libc may access: all `size` if none must fault. Otherwise it has faulted,
+ * by an access to the first bad byte; and where that did not end it (a handler skipped the access), the bytes before. */
+__attribute__((visibility("hidden"))) size_t tagmem_check_range(const uint8_t *tags, uintptr_t address, size_t size,
+								bool is_store);
+
+static inline bool begins_granule(const char *at) { return !((uintptr_t)at & (TAGMEM_GRANULE - 1)); }
+
+static inline size_t may_load(const void *address, size_t size) {
+	const uint8_t *tags = tags_of((uintptr_t)address);
+	return __builtin_expect(!tags, 1) ? size : tagmem_check_range(tags, (uintptr_t)address, size, false);
+}
+
+static inline size_t may_store(const void *address, size_t size) {
+	const uint8_t *tags = tags_of((uintptr_t)address);
+	return __builtin_expect(!tags, 1) ? size : tagmem_check_range(tags, (uintptr_t)address, size, true);
+}
 
 #endif
