@@ -1,0 +1,16 @@
+/* A child of fork has the attachments as they are, but for what its parent's other threads were about. */
+#include "Closing.h"
+#include "Fork.h"
+
+#include <pthread.h>
+
+static void be_child(void) {
+	tagmem_lock_of_child();
+	for (size_t index = 0; index < tagmem_span_count; index++) {
+		if (tagmem_spans[index]) tagmem_open_all_pages(tagmem_spans[index]);
+	}
+	/* Its random tags are its own. */
+	tagmem_thread.random = 0;
+}
+
+__attribute__((constructor)) static void watch_forks(void) { pthread_atfork(NULL, NULL, be_child); }
