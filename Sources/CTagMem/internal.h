@@ -115,6 +115,8 @@ TAGMEM_SHARED void tagmem_open_page(uintptr_t address);
  * context of a SIGBUS or SIGSEGV is in one of them, this lets it return an error, and the signal is done. Handlers ask it
  * first, and have both signals unblocked. */
 bool tagmem_fix_up(ucontext_t *context);
+/* Instrumented/ has such loads, too, in functions without a frame: they return where they fault. */
+TAGMEM_SHARED void tagmem_set_leaves(const char *begin, const char *end);
 
 /* 0, or -1 if some of it is gone; the others are a byte or -1. */
 TAGMEM_SHARED int tagmem_touch_load(const uint8_t *from);
@@ -223,9 +225,6 @@ struct tagmem_trap_result {
 /* Does the instruction at the context's program counter, which the kernel has refused: decodes it, has each of its accesses
  * judged, and if all may be done does it once through the plain alias, with all registers. Async-signal-safe. */
 struct tagmem_trap_result tagmem_trap(ucontext_t *context);
-
-/* A load of a span's `tags` where the object has none (SIGBUS with an address in that mapping) is done, too, and gets 0:
- * so callbacks need not know the object's size. */
 
 /* MARK: Signals */
 

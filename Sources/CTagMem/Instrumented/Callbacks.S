@@ -1,0 +1,88 @@
+/*
+ * What compilers call before each access, with -fsanitize=kernel-address (gcc, clang) and kernel-hwaddress (clang).
+ * Instrumented code spends its time here.
+ *
+ * Each is a leaf without a frame: what is no fault, it returns from by itself, and what else there is to say the function
+ * says that it jumps to, and returns in its place. Where its load of a tag faults, as the tags are gone, the handler
+ * returns in its place: then the access finds the memory gone.
+ */
+#define SPAN_SHIFT 44
+#define SPANS 8
+#define TAG_SHIFT 40
+
+.macro FUNCTION name
+	.globl \name
+	.type \name, @function
+	.p2align 6
+\name:	.cfi_startproc
+.endm
+
+.macro END name
+	.cfi_endproc
+	.size \name, . - \name
+.endm
+
+/* An aligned access is in one granule: its tag is a nibble of byte (address mod 1 TiB) >> 5 of the span's tags. */
+.macro CALLBACK prefix, access, is_store, size
+FUNCTION \prefix\()_\access\size\()_noabort
+	movq %rdi, %rax
+	shrq $SPAN_SHIFT, %rax
+	cmpq $SPANS, %rax
+	jae 1f
+	movq tagmem_tags_of_span@GOTPCREL(%rip), %rdx
+	movq (%rdx, %rax, 8), %rdx
+	testq %rdx, %rdx
+	jz 1f
+	.if \size > 1
+	testb $(\size - 1), %dil
+	jnz 2f
+	.endif
+	movq %rdi, %rax
+	shlq $(64 - TAG_SHIFT), %rax
+	shrq $(64 - TAG_SHIFT + 5), %rax
+	movl %edi, %ecx
+	shrl $2, %ecx
+	andl $4, %ecx
+	movzbl (%rdx, %rax), %eax
+	shrl %cl, %eax
+	movq %rdi, %rdx
+	shrq $TAG_SHIFT, %rdx
+	xorl %edx, %eax
+	testb $15, %al
+	jnz 2f
+1:	ret
+2:	movl $\size, %esi
+	movl $\is_store, %edx
+	jmp tagmem_check_access
+END \prefix\()_\access\size\()_noabort
+.endm
+
+.macro CALLBACKS prefix, access, is_store
+	.irp size, 1, 2, 4, 8, 16
+	CALLBACK \prefix, \access, \is_store, \size
+	.endr
+FUNCTION \prefix\()_\access\()N_noabort
+	movl $\is_store, %edx
+	jmp tagmem_check_access
+END \prefix\()_\access\()N_noabort
+.endm
+
+	.text
+	.globl tagmem_callbacks_begin, tagmem_callbacks_end
+	.hidden tagmem_callbacks_begin, tagmem_callbacks_end, tagmem_check_access
+	.p2align 6
+tagmem_callbacks_begin:
+	CALLBACKS __asan, load, 0
+	CALLBACKS __asan, store, 1
+	CALLBACKS __hwasan, load, 0
+	CALLBACKS __hwasan, store, 1
+tagmem_callbacks_end:
+
+/* What gcc and clang call besides, without need: nothing is known here of stacks and of globals. */
+.irp name, __asan_handle_no_return, __asan_before_dynamic_init, __asan_after_dynamic_init
+FUNCTION \name
+	ret
+END \name
+.endr
+
+	.section .note.GNU-stack, "", @progbits
