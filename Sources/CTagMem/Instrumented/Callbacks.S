@@ -22,9 +22,8 @@
 	.size \name, . - \name
 .endm
 
-/* An aligned access is in one granule: its tag is a nibble of byte (address mod 1 TiB) >> 5 of the span's tags. */
-.macro CALLBACK prefix, access, is_store, size
-FUNCTION \prefix\()_\access\size\()_noabort
+/* rdx: the tags of rdi's span. To 1 if it has none; pointers that are not canonical come to the trap anyway. */
+.macro TAGS
 	movq %rdi, %rax
 	shrq $SPAN_SHIFT, %rax
 	cmpq $SPANS, %rax
@@ -33,23 +32,34 @@ FUNCTION \prefix\()_\access\size\()_noabort
 	movq (%rdx, %rax, 8), %rdx
 	testq %rdx, %rdx
 	jz 1f
-	.if \size > 1
-	testb $(\size - 1), %dil
-	jnz 2f
-	.endif
-	movq %rdi, %rax
+.endm
+
+/* To 2 if the tag of an address differs from that of its granule: a nibble of byte (address mod 1 TiB) >> 5 of the tags. */
+.macro COMPARE address, address32
+	movq \address, %rax
 	shlq $(64 - TAG_SHIFT), %rax
 	shrq $(64 - TAG_SHIFT + 5), %rax
-	movl %edi, %ecx
+	movl \address32, %ecx
 	shrl $2, %ecx
 	andl $4, %ecx
 	movzbl (%rdx, %rax), %eax
 	shrl %cl, %eax
-	movq %rdi, %rdx
-	shrq $TAG_SHIFT, %rdx
-	xorl %edx, %eax
+	movq \address, %rcx
+	shrq $TAG_SHIFT, %rcx
+	xorl %ecx, %eax
 	testb $15, %al
 	jnz 2f
+.endm
+
+/* An aligned access is in one granule. */
+.macro CALLBACK prefix, access, is_store, size
+FUNCTION \prefix\()_\access\size\()_noabort
+	TAGS
+	.if \size > 1
+	testb $(\size - 1), %dil
+	jnz 2f
+	.endif
+	COMPARE %rdi, %edi
 1:	ret
 2:	movl $\size, %esi
 	movl $\is_store, %edx
@@ -57,12 +67,25 @@ FUNCTION \prefix\()_\access\size\()_noabort
 END \prefix\()_\access\size\()_noabort
 .endm
 
+/* Any size, in rsi: up to that of two granules its ends are looked at. */
 .macro CALLBACKS prefix, access, is_store
 	.irp size, 1, 2, 4, 8, 16
 	CALLBACK \prefix, \access, \is_store, \size
 	.endr
 FUNCTION \prefix\()_\access\()N_noabort
-	movl $\is_store, %edx
+	TAGS
+	leaq -1(%rsi), %rax
+	cmpq $16, %rax
+	ja 2f
+	leaq -1(%rdi, %rsi), %r8
+	COMPARE %rdi, %edi
+	movq %rdi, %rax
+	xorq %r8, %rax
+	testq $-16, %rax
+	jz 1f
+	COMPARE %r8, %r8d
+1:	ret
+2:	movl $\is_store, %edx
 	jmp tagmem_check_access
 END \prefix\()_\access\()N_noabort
 .endm
