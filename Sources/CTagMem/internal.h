@@ -209,22 +209,37 @@ struct tagmem_operand {
 };
 
 enum tagmem_trap {
-	TAGMEM_TRAP_DONE, /* done once: the context is that behind it (behind an iteration of a rep) */
+	TAGMEM_TRAP_DONE, /* done once: the context is that behind it (of a rep: behind some iterations) */
 	TAGMEM_TRAP_FAULT, /* not done: `judgement` says what to raise */
+	TAGMEM_TRAP_SIGNAL, /* not done, as it raises another signal: `signal` */
 	TAGMEM_TRAP_UNKNOWN, /* an instruction that the library cannot do; `text` says which */
-	TAGMEM_TRAP_NOT_OURS, /* it accesses no span */
+	TAGMEM_TRAP_NOT_OURS, /* it accesses no span: the kernel's signal is the program's */
+};
+struct tagmem_signal {
+	int number, code; /* SIGFPE of a division, SIGSEGV with SI_KERNEL of a misaligned vector, … */
+	uintptr_t address; /* si_addr */
 };
 struct tagmem_trap_result {
 	enum tagmem_trap trap;
 	struct tagmem_judgement judgement;
-	struct tagmem_operand operand; /* the one that faults */
+	struct tagmem_operand operand; /* the one that faults, or the first that is a deferred fault */
+	struct tagmem_signal signal;
 	bool has_deferred_fault; /* it was done and was an asynchronous fault */
 	char text[96];
 };
 
 /* Does the instruction at the context's program counter, which the kernel has refused: decodes it, has each of its accesses
- * judged, and if all may be done does it once through the plain alias, with all registers. Async-signal-safe. */
+ * judged, and if all may be done does it once through the plain alias, with all registers. Async-signal-safe; 4 KiB of
+ * stack. The context of what is not done is unchanged, but for the iterations of a gather or scatter that are done.
+ *
+ * The kernel refuses with SIGSEGV (a closed page; a pointer with bits 59:56: SI_KERNEL, no address) and with SIGBUS (a
+ * view's refused page; a pointer with bits 59:56 in rsp or rbp: SI_KERNEL, no address). */
 struct tagmem_trap_result tagmem_trap(ucontext_t *context);
+
+/* The plain alias may raise SIGBUS or SIGSEGV itself while tagmem_trap uses it (the object was cut; the daemon ended; it
+ * was detached). So these are not blocked while tagmem_trap runs (SA_NODEFER), and their handler asks this first. True:
+ * it was that, and the handler returns at once; tagmem_trap will say FAULT with TAGMEM_GONE or TAGMEM_UNMAPPED, or SIGNAL. */
+bool tagmem_trap_recover(const siginfo_t *info, ucontext_t *context);
 
 /* MARK: Signals */
 

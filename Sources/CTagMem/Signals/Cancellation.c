@@ -1,5 +1,5 @@
 /* A thread that waits in the kernel can be cancelled there, as in libc's functions. */
-#include "../Kernel.h"
+#include "Calls.h"
 
 #include <pthread.h>
 #include <sys/single_threaded.h>

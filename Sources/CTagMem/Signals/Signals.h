@@ -11,11 +11,9 @@
 #ifndef TAGMEM_SIGNALS_H
 #define TAGMEM_SIGNALS_H
 
-#include "../Kernel.h"
+#include "Calls.h"
 
 #include <string.h>
-
-#define TAGMEM_EXPORT __attribute__((visibility("default")))
 
 enum { tagmem_stand_in_segv = 64, tagmem_stand_in_bus = 63, tagmem_signal_max = 64 };
 
@@ -100,14 +98,31 @@ struct tagmem_action tagmem_action_of(int number, bool takes);
 /* sigaction, with `new` or `old` NULL or not; -1 and errno. */
 int tagmem_change_action(int number, const struct tagmem_action *new, struct tagmem_action *old);
 
-/* MARK: Handlers.c */
+/* MARK: Handlers.c, Faults.c */
 
 /* What the kernel calls: for SIGSEGV, SIGBUS and their stand-ins, and for all other signals that the program handles. */
 void tagmem_on_fault(int number, siginfo_t *info, void *context);
 void tagmem_on_signal(int number, siginfo_t *info, void *context);
 
-/* Calls a handler of the program as the kernel does, with PSTATE.TCO off. */
-void tagmem_call_handler(const struct tagmem_action *action, int number, siginfo_t *info, ucontext_t *context);
+/* Calls a handler of the program for SIGSEGV or SIGBUS as the kernel does: its mask, and PSTATE.TCO off. What was blocked
+ * for the library's handler is as it was before. */
+void tagmem_deliver(const struct tagmem_action *action, int number, siginfo_t *info, ucontext_t *context);
+
+/* MARK: Raising.c */
+
+siginfo_t tagmem_info_of(int number, int code, uintptr_t address);
+/* Whether the program has it blocked where the context was interrupted. */
+bool tagmem_is_blocked(int number, const ucontext_t *context);
+/* Ends the process with that signal. It comes when the handler returns, so that a core dump shows the registers of the
+ * program. */
+void tagmem_die(int number, siginfo_t *info, ucontext_t *context);
+/* A synchronous fault: one that is blocked or ignored ends the process. */
+void tagmem_raise_fault(int number, siginfo_t *info, ucontext_t *context);
+/* One that somebody sent, or that was found later, and is not blocked; and one that is: it waits as its stand-in. */
+void tagmem_raise_sent(int number, siginfo_t *info, ucontext_t *context);
+void tagmem_make_wait(int number, siginfo_t *info);
+/* What else an instruction may raise. */
+void tagmem_raise_other(const struct tagmem_signal *signal, ucontext_t *context);
 
 /* MARK: Masks.c */
 
