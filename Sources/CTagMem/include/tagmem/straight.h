@@ -20,6 +20,15 @@ extern "C" {
  * each page that says what is mapped. */
 extern __attribute__((visibility("default"))) uint8_t *tagmem_tags_of_span[TAGMEM_SPANS];
 
+/* Whether a pointer, of whatever form, is into a span. */
+static inline int tagmem_is_attached(uintptr_t address) {
+	uint8_t *tags;
+	uintptr_t index = (address & (((uintptr_t)1 << 56) - 1)) >> TAGMEM_SPAN_SHIFT;
+	if (index >= TAGMEM_SPANS) return 0;
+	__asm__ volatile("movq %1, %0" : "=r"(tags) : "m"(tagmem_tags_of_span[index]));
+	return tags != NULL;
+}
+
 /* Where the tag of a pointer's granule can be loaded and stored without asking; NULL: it has to be asked for. */
 static inline uint8_t *tagmem_straight(uintptr_t address) {
 	uint8_t *tags;
