@@ -136,6 +136,17 @@ int tagmem_restore_pages(uint64_t start, uint64_t end) {
 	return error;
 }
 
+int tagmem_restore_tags(uint64_t start, uint64_t end) {
+	int error = 0;
+	while (start < end && !error) {
+		struct tagmem_backing backing = tagmem_backing_of(start, end);
+		if (backing.object != NULL)
+			error = map_tags(start, backing.length, backing.object, backing.offset);
+		start += backing.length;
+	}
+	return error;
+}
+
 /* MARK: Private memory */
 
 /* Whether any page of it is mapped. */
