@@ -123,6 +123,8 @@ TAGMEM_SHARED void tagmem_open_page(uintptr_t address);
  * context of a SIGBUS or SIGSEGV is in one of them, this lets it return an error, and the signal is done. Handlers ask it
  * first, and have both signals unblocked. */
 bool tagmem_fix_up(ucontext_t *context);
+/* Instrumented/ has such loads, too, in functions without a frame: they return where they fault. */
+TAGMEM_SHARED void tagmem_set_leaves(const char *begin, const char *end);
 
 /* 0, or -1 if some of it is gone; the others are a byte or -1. */
 TAGMEM_SHARED int tagmem_touch_load(const uint8_t *from);
@@ -247,9 +249,6 @@ struct tagmem_trap_result tagmem_trap(ucontext_t *context);
  * it was that, and the handler returns at once; tagmem_trap will say FAULT with TAGMEM_GONE or TAGMEM_UNMAPPED, or SIGNAL. */
 bool tagmem_trap_recover(const siginfo_t *info, ucontext_t *context);
 
-/* A load of a span's `tags` where the object has none (SIGBUS with an address in that mapping) is done, too, and gets 0:
- * so callbacks need not know the object's size. */
-
 /* MARK: Signals */
 
 /* Takes SIGSEGV and SIGBUS. Once, before main. */
@@ -274,9 +273,9 @@ ssize_t tagmem_user_buffer(const void *buffer, size_t length, bool is_store, voi
 
 /* MARK: Mismatch */
 
-/* Instrumented code is about to make an access whose tags differ. Returns, and the access faults at its own instruction
- * if it must. `after` is where the callback returns to. Async-signal-safe; preserves errno. */
-__attribute__((visibility("default"))) void tagmem_mismatch(uintptr_t address, size_t size, bool is_store, uintptr_t after);
+/* Instrumented code is about to make an access whose tags differ: true if it must fault; then it does so at its own
+ * instruction. `after` is where the callback returns to. Async-signal-safe; preserves errno. */
+__attribute__((visibility("default"))) bool tagmem_mismatch(uintptr_t address, size_t size, bool is_store, uintptr_t after);
 
 #pragma GCC visibility pop
 

@@ -6,7 +6,7 @@
 
 #include "../internal.h"
 
-void tagmem_mismatch(uintptr_t address, size_t size, bool is_store, uintptr_t after) {
+bool tagmem_mismatch(uintptr_t address, size_t size, bool is_store, uintptr_t after) {
 	int error = errno;
 	struct tagmem_judgement judgement = tagmem_judge(address, size, is_store, false);
 	switch (judgement.verdict) {
@@ -26,4 +26,5 @@ void tagmem_mismatch(uintptr_t address, size_t size, bool is_store, uintptr_t af
 		break; /* The access itself is done or refused. */
 	}
 	errno = error;
+	return judgement.verdict == TAGMEM_TAG_FAULT;
 }

@@ -20,6 +20,15 @@ extern "C" {
  * each page that says what is mapped. */
 extern __attribute__((visibility("default"))) uint8_t *tagmem_tags_of_span[TAGMEM_SPANS];
 
+/* Whether a pointer, of whatever form, is into a span. */
+static inline int tagmem_is_attached(uintptr_t address) {
+	uint8_t *tags;
+	uintptr_t index = (address & (((uintptr_t)1 << 56) - 1)) >> TAGMEM_SPAN_SHIFT;
+	if (index >= TAGMEM_SPANS) return 0;
+	__asm__ volatile("movq %1, %0" : "=r"(tags) : "m"(tagmem_tags_of_span[index]));
+	return tags != NULL;
+}
+
 /* Where the tag of a pointer's granule can be loaded and stored without asking; NULL: it has to be asked for. */
 static inline uint8_t *tagmem_straight(uintptr_t address) {
 	uint8_t *tags;
@@ -35,20 +44,21 @@ static inline uint8_t *tagmem_straight(uintptr_t address) {
 }
 
 static inline unsigned tagmem_load_straight_tag(const uint8_t *at, uintptr_t address) {
-	uint8_t byte;
-	__asm__ volatile("movb %1, %0" : "=q"(byte) : "m"(*at) : "memory");
+	unsigned byte;
+	__asm__ volatile("movzbl %1, %0" : "=r"(byte) : "m"(*at) : "memory");
 	return address & 16 ? byte >> 4 : byte & 0xf;
 }
 
 /* The other tag of the byte may be stored by somebody else at the same time. */
 static inline void tagmem_store_straight_tag(uint8_t *at, uintptr_t address, unsigned tag) {
 	unsigned shift = address & 16 ? 4 : 0, keep = 0xf0u >> shift;
-	uint8_t old;
+	unsigned old;
 	int is_stored;
-	__asm__ volatile("movb %1, %0" : "=a"(old) : "m"(*at));
+	__asm__ volatile("movzbl %1, %0" : "=a"(old) : "m"(*at));
 	do {
-		uint8_t changed = (uint8_t)((old & keep) | tag << shift);
-		__asm__ volatile("lock cmpxchgb %3, %0"
+		unsigned changed = (old & keep) | tag << shift;
+		if (changed == old) return;
+		__asm__ volatile("lock cmpxchgb %b3, %0"
 		                 : "+m"(*at), "+a"(old), "=@ccz"(is_stored)
 		                 : "q"(changed)
 		                 : "memory");
