@@ -27,6 +27,10 @@ static _Noreturn void give_up(const char *path, const char *what, int error) {
 
 static int choose_object(const char *path) {
 	struct tagmem_object *main = &tagmem_objects[0];
+	if (strlen(path) >= tagmem_path_max - 24)
+		return ENAMETOOLONG;
+	memcpy(tagmem_root, path, strlen(path) + 1);
+	tagmem_remove_leftovers(path);
 	int error = tagmem_open_object(main, path);
 	if (error == EBUSY) {
 		struct tagmem_object other;
@@ -71,8 +75,12 @@ static __attribute__((constructor(102))) void start(void) {
 }
 
 static __attribute__((destructor(102))) void end(void) {
+	if (tagmem_environment == NULL)
+		return;
 	for (size_t i = 0; i < tagmem_object_max; i++) {
 		if (tagmem_objects[i].process != 0)
 			tagmem_remove_object(&tagmem_objects[i]);
 	}
+	/* Those of children that did not end so. */
+	tagmem_remove_leftovers(tagmem_root);
 }
