@@ -9,6 +9,10 @@ static void be_child(void) {
 	for (size_t index = 0; index < tagmem_span_count; index++) {
 		if (tagmem_spans[index]) tagmem_open_all_pages(tagmem_spans[index]);
 	}
+	/* What the thread itself is about to access it may come back to, out of a handler that has forked. */
+	for (int i = 0; i < tagmem_closed_max; i++) {
+		if (tagmem_thread.closed[i].page) tagmem_close_page(tagmem_thread.closed[i].page);
+	}
 	/* Its random tags are its own. */
 	tagmem_thread.random = 0;
 }

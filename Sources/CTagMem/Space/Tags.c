@@ -85,6 +85,6 @@ static int fill(const void *pointer, size_t length, bool zero) {
 	return result_of(error, &reach);
 }
 
-int tagmem_set_tags(const void *pointer, size_t length) { return fill(pointer, length, false); }
+int tagmem_set_tags_of_range(const void *pointer, size_t length) { return fill(pointer, length, false); }
 
 int tagmem_set_tags_zero(void *pointer, size_t length) { return fill(pointer, length, true); }

@@ -37,6 +37,8 @@ extern "C" {
 #define TAGMEM_SPANS 8 /* the address space has so many; a process can have fewer attachments */
 #define TAGMEM_OBJECT_MAX ((uintptr_t)1 << TAGMEM_TAG_SHIFT) /* bytes of an object that can be attached: 1 TiB */
 
+#include <tagmem/straight.h>
+
 /* MARK: Pointers: any pointer into a span. Async-signal-safe. */
 
 static inline unsigned tagmem_tag(const void *pointer) { return (unsigned)((uintptr_t)pointer >> TAGMEM_TAG_SHIFT) & 0xf; }
@@ -85,8 +87,13 @@ int tagmem_sync(const void *pointer, size_t length);
 
 /* The tag of the granule that holds *pointer; -1 if there is no memory. */
 int tagmem_get_tag(const void *pointer);
-/* STG, or DC GVA for ranges: `pointer`'s own tag for the `length` bytes at it. */
-int tagmem_set_tags(const void *pointer, size_t length);
+/* STG, or DC GVA for ranges: `pointer`'s own tag for the `length` bytes at it. That of one granule is stored without a
+ * call. */
+int tagmem_set_tags_of_range(const void *pointer, size_t length);
+static inline int tagmem_set_tags(const void *pointer, size_t length) {
+	if (length == TAGMEM_GRANULE && tagmem_set_tag_straight((uintptr_t)pointer)) return 0;
+	return tagmem_set_tags_of_range(pointer, length);
+}
 /* STZG, or DC GZVA: the same, and the bytes are 0. */
 int tagmem_set_tags_zero(void *pointer, size_t length);
 /* The tags of `count` granules from the one of *pointer on, a byte each. */
@@ -96,14 +103,6 @@ int tagmem_store_tags(const void *pointer, const uint8_t *tags, size_t count);
 /* Whether an access of `length` bytes at `pointer` would be without a tag check fault, whatever is checked now: the
  * first byte that would not, or NULL. Memory without tags, and what is not mapped, has no tag check faults. */
 void *tagmem_first_mismatch(const void *pointer, size_t length);
-
-/* MARK: For code that is compiled into programs: do not use it. */
-
-/* The tags of each span, or NULL. The tag of offset o is a nibble of [o >> 5]; TAGMEM_PAGES bytes before there is a byte for
- * each page that says what is mapped. */
-extern uint8_t *tagmem_tags_of_span[TAGMEM_SPANS];
-#define TAGMEM_PAGES (TAGMEM_OBJECT_MAX >> 12)
-#define TAGMEM_PAGE_STRAIGHT 8 /* it has tags, which may be stored straight to the mapping */
 
 #pragma GCC visibility pop
 
