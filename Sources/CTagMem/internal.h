@@ -230,15 +230,18 @@ struct tagmem_trap_result {
 
 /* Does the instruction at the context's program counter, which the kernel has refused: decodes it, has each of its accesses
  * judged, and if all may be done does it once through the plain alias, with all registers. Async-signal-safe; 4 KiB of
- * stack. The context of what is not done is unchanged, but for the iterations of a gather or scatter that are done.
+ * stack. The context of what is not done is unchanged, but for the iterations of a gather or scatter that are done and the
+ * flags of a SIGFPE.
  *
  * The kernel refuses with SIGSEGV (a closed page; a pointer with bits 59:56: SI_KERNEL, no address) and with SIGBUS (a
  * view's refused page; a pointer with bits 59:56 in rsp or rbp: SI_KERNEL, no address). */
 struct tagmem_trap_result tagmem_trap(ucontext_t *context);
 
-/* The plain alias may raise SIGBUS or SIGSEGV itself while tagmem_trap uses it (the object was cut; the daemon ended; it
- * was detached). So these are not blocked while tagmem_trap runs (SA_NODEFER), and their handler asks this first. True:
- * it was that, and the handler returns at once; tagmem_trap will say FAULT with TAGMEM_GONE or TAGMEM_UNMAPPED, or SIGNAL. */
+/* While tagmem_trap does an instruction, the plain alias may raise SIGBUS or SIGSEGV (the object was cut; the daemon ended;
+ * it was detached), and the instruction itself SIGSEGV (a misaligned vector) and SIGFPE (a division). So these three are
+ * not blocked while tagmem_trap runs (SA_NODEFER), and their handlers ask this first. True: it was that, and the handler
+ * returns at once; tagmem_trap will say FAULT with TAGMEM_GONE or TAGMEM_UNMAPPED, or SIGNAL. Where SIGFPE's handler does
+ * not ask, the program's gets a context that is not the program's. */
 bool tagmem_trap_recover(const siginfo_t *info, ucontext_t *context);
 
 /* MARK: Signals */

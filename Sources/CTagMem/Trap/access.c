@@ -93,6 +93,9 @@ bool tagmem_do(struct tagmem_attempt *attempt) {
 	tagmem_run(run);
 	run->flags |= flags & tagmem_tf;
 	if (run->signal.number != 0) {
+		if (run->signal.number == SIGFPE) { /* of the instruction itself */
+			run->signal.address = attempt->plan->pc;
+		}
 		tagmem_tell(attempt, run->signal);
 		return false;
 	}

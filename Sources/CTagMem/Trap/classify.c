@@ -69,9 +69,6 @@ static enum tagmem_kind rewritten_kind(const struct tagmem_decoded *decoded, con
 	case ZYDIS_MNEMONIC_BTR:
 	case ZYDIS_MNEMONIC_BTC:
 		return decoded->operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER ? TAGMEM_KIND_BIT : TAGMEM_KIND_ACCESS;
-	case ZYDIS_MNEMONIC_DIV:
-	case ZYDIS_MNEMONIC_IDIV:
-		return TAGMEM_KIND_DIVIDE;
 	case ZYDIS_MNEMONIC_XSAVE:
 	case ZYDIS_MNEMONIC_XSAVE64:
 	case ZYDIS_MNEMONIC_XSAVEOPT:
@@ -147,18 +144,6 @@ static enum tagmem_state state_of(const struct tagmem_decoded *decoded) {
 	return state;
 }
 
-/* Whether it may raise an exception of mxcsr; what loads mxcsr does not. */
-static bool may_raise(const struct tagmem_plan *plan, const struct tagmem_decoded *decoded) {
-	for (int i = 0; i < decoded->instruction.operand_count; i++) {
-		if (decoded->operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
-		    decoded->operands[i].reg.value == ZYDIS_REGISTER_MXCSR) {
-			return false;
-		}
-	}
-	return plan->reads != TAGMEM_STATE_NONE && plan->size <= 64 && plan->is_touched &&
-	    (plan->kind == TAGMEM_KIND_ACCESS || plan->kind == TAGMEM_KIND_MASKED);
-}
-
 /* A near branch of 16 bits, which not all processors have. */
 static bool is_odd_branch(const ZydisDecodedInstruction *instruction) {
 	bool is_wide = instruction->attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE && !instruction->raw.rex.W;
@@ -169,8 +154,6 @@ static bool is_odd_branch(const ZydisDecodedInstruction *instruction) {
 void tagmem_classify(struct tagmem_plan *plan, const struct tagmem_decoded *decoded, const ZydisDecodedOperand *memory) {
 	const ZydisDecodedInstruction *instruction = &decoded->instruction;
 	plan->reads = (uint8_t)state_of(decoded);
-	plan->has_pc = instruction->meta.isa_ext == ZYDIS_ISA_EXT_X87;
-	plan->is_signed = instruction->mnemonic == ZYDIS_MNEMONIC_IDIV;
 	plan->is_touched = is_touched(instruction);
 	if (instruction->mnemonic == ZYDIS_MNEMONIC_CLZERO) {
 		plan->kind = TAGMEM_KIND_IMPLIED;
@@ -185,5 +168,4 @@ void tagmem_classify(struct tagmem_plan *plan, const struct tagmem_decoded *deco
 	} else {
 		plan->kind = (uint8_t)(is_beyond(decoded) ? TAGMEM_KIND_UNKNOWN : rewritten_kind(decoded, memory));
 	}
-	plan->may_raise = may_raise(plan, decoded);
 }

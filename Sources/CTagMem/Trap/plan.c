@@ -192,7 +192,6 @@ bool tagmem_plan_make(struct tagmem_plan *plan, uintptr_t pc, const uint8_t *byt
 		break;
 	case TAGMEM_KIND_ACCESS:
 	case TAGMEM_KIND_BIT:
-	case TAGMEM_KIND_DIVIDE:
 	case TAGMEM_KIND_STATE:
 	case TAGMEM_KIND_MASKED:
 		tagmem_rewrite(&decoded, plan, code);

@@ -7,6 +7,7 @@ OFFSET(code, 136);
 OFFSET(state, 144);
 OFFSET(features, 152);
 OFFSET(signal, 160);
+_Static_assert(SIGFPE == 8, "run.S knows it");
 
 static struct tagmem_signal signal_of(const siginfo_t *info) {
 	return (struct tagmem_signal){

@@ -55,9 +55,6 @@ bool tagmem_do_access(struct tagmem_attempt *attempt) {
 	if (!is_admitted || !tagmem_concerns(attempt)) {
 		return false;
 	}
-	if (plan->kind == TAGMEM_KIND_DIVIDE) {
-		return tagmem_do_divide(attempt);
-	}
 
 	int through = plan->kind == TAGMEM_KIND_IMPLIED ? plan->operand : plan->scratch;
 	uint64_t kept = gpr[through], kept_for_rsp = 0;
@@ -66,13 +63,13 @@ bool tagmem_do_access(struct tagmem_attempt *attempt) {
 		kept_for_rsp = gpr[plan->stand_in];
 		gpr[plan->stand_in] = gpr[tagmem_rsp];
 	}
-	bool is_done = tagmem_has_unmasked(attempt) ? tagmem_do_unmasked(attempt) : tagmem_do(attempt);
+	bool is_done = tagmem_do(attempt);
 	if (plan->stand_in >= 0) {
 		gpr[tagmem_rsp] = gpr[plan->stand_in];
 		gpr[plan->stand_in] = kept_for_rsp;
 	}
 	gpr[through] = kept;
-	if (is_done && plan->has_pc) {
+	if (is_done && plan->reads == TAGMEM_STATE_ALL) {
 		mend_pointers(attempt);
 	}
 	return is_done;

@@ -81,9 +81,12 @@ tagmem_run_after:
 	jz	4f
 	mov	FEATURES(%rdi), %eax
 	mov	FEATURES+4(%rdi), %edx
+	/* An exception of arithmetic leaves its flags in the state, and maybe more. */
+	cmpl	$8, SIGNAL(%rdi)
+	je	5f
 	cmpl	$0, SIGNAL(%rdi)
 	jne	2f
-	xsave64	(%rcx)
+5:	xsave64	(%rcx)
 	/* The handler's own state: control words as they were, the x87's stack empty, no upper halves. */
 2:	test	$1, %al
 	jz	3f

@@ -63,7 +63,6 @@ static bool attempt_it(struct tagmem_attempt *attempt, uintptr_t *pc) {
 	switch (attempt->plan->kind) {
 	case TAGMEM_KIND_ACCESS:
 	case TAGMEM_KIND_BIT:
-	case TAGMEM_KIND_DIVIDE:
 	case TAGMEM_KIND_STATE:
 	case TAGMEM_KIND_MASKED:
 	case TAGMEM_KIND_IMPLIED:

@@ -23,7 +23,6 @@ enum tagmem_kind {
 	TAGMEM_KIND_NO_ACCESS, /* it has no operand in memory */
 	TAGMEM_KIND_ACCESS, /* rewritten: one operand in memory */
 	TAGMEM_KIND_BIT, /* the same, and bits 3, 4 or 5 up of a register are part of the address (bt m, r) */
-	TAGMEM_KIND_DIVIDE, /* the same, with a look at the operands first */
 	TAGMEM_KIND_STATE, /* the same; what xsave and kin access depends on registers and memory */
 	TAGMEM_KIND_MASKED, /* the same; only the elements that a mask has */
 	TAGMEM_KIND_IMPLIED, /* the address is in a register that is implied (maskmovdqu: rdi, clzero: rax) */
@@ -63,9 +62,6 @@ struct tagmem_plan {
 	int8_t scratch; /* the register that stands for the operand's address */
 	int8_t stand_in; /* the register that stands for rsp as an operand, or -1 */
 	uint8_t reads; /* enum tagmem_state: what of the extended state it needs */
-	bool is_signed; /* idiv */
-	bool has_pc; /* x87: it leaves its address in the state */
-	bool may_raise; /* an exception of mxcsr */
 
 	uint8_t repeats; /* a string's prefix: 0, 0xf2 or 0xf3 */
 	bool has_condition; /* a string that compares: scas, cmps */
@@ -108,7 +104,7 @@ struct tagmem_run {
 	const uint8_t *code;
 	void *state; /* extended state in the format of xsave, or NULL */
 	uint64_t features; /* which of it */
-	struct tagmem_signal signal; /* what it raised, or number 0. Then `state` is as it was */
+	struct tagmem_signal signal; /* what it raised, or number 0. `state` is then as it was, but for SIGFPE */
 };
 
 /* run.S. The state and all registers are loaded, the code is called, and all are stored. */
@@ -189,10 +185,6 @@ bool tagmem_do_access(struct tagmem_attempt *attempt); /* rewritten.c */
 bool tagmem_do_string(struct tagmem_attempt *attempt); /* strings.c */
 bool tagmem_do_stack(struct tagmem_attempt *attempt, uintptr_t *pc); /* stack.c */
 bool tagmem_do_gather(struct tagmem_attempt *attempt); /* gather.c */
-/* arithmetic.c: exceptions that the instruction would raise, which are found with a copy of its operand. */
-bool tagmem_do_divide(struct tagmem_attempt *attempt);
-bool tagmem_do_unmasked(struct tagmem_attempt *attempt);
-bool tagmem_has_unmasked(const struct tagmem_attempt *attempt);
 /* masked.c: the elements that are accessed, the first in bit 0. */
 uint64_t tagmem_mask_of(const struct tagmem_attempt *attempt);
 bool tagmem_admit_masked(struct tagmem_attempt *attempt, uintptr_t address);
