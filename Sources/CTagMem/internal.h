@@ -101,6 +101,14 @@ bool tagmem_next_region(const struct tagmem_span *span, uint64_t offset, struct 
 /* An offset from `start` on with `length` bytes that are not mapped, all below `end`. */
 bool tagmem_find_room(const struct tagmem_span *span, uint64_t start, uint64_t end, uint64_t length, uint64_t *room);
 
+/* Where the memory of a range begins, and how long it goes on there: its object's `mem`, or -1, and the offset in it. That
+ * is the span's, but for some of the environment's. No lock; async-signal-safe. */
+struct tagmem_piece {
+	int mem;
+	uint64_t offset, length;
+};
+extern struct tagmem_piece (*tagmem_piece_of)(const struct tagmem_span *span, uint64_t start, uint64_t end);
+
 /* All signals of the thread are blocked meanwhile. A child of fork finds it free. */
 void tagmem_lock(void);
 void tagmem_unlock(void);
@@ -253,6 +261,8 @@ void tagmem_install_signals(void);
  * (tagmem_deliver_deferred), or in a few milliseconds. Async-signal-safe. */
 void tagmem_note_deferred(void);
 void tagmem_deliver_deferred(void);
+/* The thread ends. */
+void tagmem_end_deferred(void);
 
 /* A fault of a function that stands for an instruction: the signal of the own thread, also to a program that blocks or
  * ignores it. Returns if a handler does. */

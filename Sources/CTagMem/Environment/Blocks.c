@@ -22,6 +22,13 @@ static int owner;
 
 struct tagmem_object tagmem_objects[tagmem_object_max];
 
+static struct tagmem_piece piece_of(const struct tagmem_span *span, uint64_t start, uint64_t end) {
+	if (span != tagmem_environment)
+		return (struct tagmem_piece){span->mem, start, end - start};
+	struct tagmem_backing backing = tagmem_backing_of(start, end);
+	return (struct tagmem_piece){backing.object != NULL ? backing.object->mem : -1, backing.offset, backing.length};
+}
+
 int tagmem_start_blocks(void) {
 	long at = tagmem_call(SYS_mmap, 0, block_count * 5l, PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -29,6 +36,7 @@ int tagmem_start_blocks(void) {
 		return (int)-at;
 	entries = (uint32_t *)at;
 	is_taken = (uint8_t *)(entries + block_count);
+	tagmem_piece_of = piece_of;
 	return 0;
 }
 
@@ -124,6 +132,17 @@ int tagmem_restore_pages(uint64_t start, uint64_t end) {
 		if (place.object != NULL)
 			error = map_plain_and_aliases(start, place.length, place.object, place.offset);
 		start += place.length;
+	}
+	return error;
+}
+
+int tagmem_restore_tags(uint64_t start, uint64_t end) {
+	int error = 0;
+	while (start < end && !error) {
+		struct tagmem_backing backing = tagmem_backing_of(start, end);
+		if (backing.object != NULL)
+			error = map_tags(start, backing.length, backing.object, backing.offset);
+		start += backing.length;
 	}
 	return error;
 }

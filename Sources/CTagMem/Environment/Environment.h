@@ -38,12 +38,16 @@ struct tagmem_object {
 	int process; /* that made it, and removes it when it ends; 0: it was there */
 };
 
+/* The path that the program was given; others have names of it. */
+extern char tagmem_root[tagmem_path_max];
+
 /* Opens an object, which must be nobody's (EBUSY); makes one beside the main one. */
 int tagmem_open_object(struct tagmem_object *object, const char *path);
 int tagmem_make_object(struct tagmem_object *object);
 void tagmem_close_object(struct tagmem_object *object);
 /* Closes and removes it, if this process has made it. */
 void tagmem_remove_object(struct tagmem_object *object);
+void tagmem_remove_leftovers(const char *path);
 /* Makes it at least so large. What is new is zero with tag 0. */
 int tagmem_grow_object(struct tagmem_object *object, uint64_t size);
 /* Gets pages for a range, ENOMEM; gives those of a range back: it is zero with tag 0. */
@@ -79,6 +83,8 @@ void tagmem_release_blocks(uint64_t start, uint64_t end);
 void tagmem_share_blocks(void);
 /* Maps the pages of a range as their blocks say, after something else was there. */
 int tagmem_restore_pages(uint64_t start, uint64_t end);
+/* The same for the tags of whole blocks. */
+int tagmem_restore_tags(uint64_t start, uint64_t end);
 
 /* MARK: Notes.c: what else there is to know of a page */
 
@@ -92,11 +98,15 @@ enum {
 int tagmem_start_notes(void);
 unsigned tagmem_notes_of(uint64_t offset);
 void tagmem_note(uint64_t start, uint64_t end, unsigned add, unsigned remove);
+/* Whether there may be foreign pages. */
+bool tagmem_has_foreign(void);
 /* The end of the pages from `start` on, before `end`, with the same notes. */
 uint64_t tagmem_end_of_notes(uint64_t start, uint64_t end);
 
 /* MARK: Ranges.c: the memory of ranges; the environment's lock is held. 0 or an errno */
 
+/* How often what is mapped has changed. */
+extern uint64_t tagmem_changes;
 /* Anonymous memory, where nothing is mapped. */
 int tagmem_map_range(uint64_t start, uint64_t end, int protection, bool is_shared, bool reserves);
 /* Shared memory that is mapped at `from`, in the same place of a block. */
@@ -112,6 +122,11 @@ int tagmem_copy_range(uint64_t from, uint64_t to, uint64_t length);
 uint64_t tagmem_run_of(uint64_t start, uint64_t end, unsigned *bits);
 /* Whether all of it is mapped. */
 bool tagmem_is_mapped(uint64_t start, uint64_t end);
+
+/* MARK: Adopting.c */
+
+/* In a child, that is alone: this is the main object now. 0 or an errno. */
+int tagmem_adopt_object(struct tagmem_object *object);
 
 /* MARK: Placing.c */
 

@@ -2,6 +2,9 @@
 #include "Environment.h"
 
 static uint8_t *notes;
+static bool has_foreign;
+
+bool tagmem_has_foreign(void) { return has_foreign; }
 
 int tagmem_start_notes(void) {
 	long at = tagmem_call(SYS_mmap, 0, TAGMEM_PAGES, PROT_READ | PROT_WRITE,
@@ -15,6 +18,7 @@ int tagmem_start_notes(void) {
 unsigned tagmem_notes_of(uint64_t offset) { return notes[offset >> tagmem_page_shift]; }
 
 void tagmem_note(uint64_t start, uint64_t end, unsigned add, unsigned remove) {
+	has_foreign |= (add & tagmem_foreign) != 0;
 	for (uint64_t page = start >> tagmem_page_shift; page < end >> tagmem_page_shift; page++) {
 		uint8_t now = (uint8_t)((notes[page] | add) & ~remove);
 		if (now != notes[page])

@@ -5,10 +5,14 @@
  */
 #include "Environment.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+
+char tagmem_root[tagmem_path_max];
 
 static int out_of_the_way(long file) {
 	if (file < 0)
@@ -68,15 +72,15 @@ void tagmem_remove_object(struct tagmem_object *object) {
 
 /* MARK: Making one */
 
-/* Without snprintf: it may be in a handler that forks. The main object's path has left room. */
+/* Without snprintf: it may be in a handler that forks. The root has left room. */
 static void path_of(char *path, unsigned long number) {
 	char digits[21];
-	size_t at = sizeof digits, length = strlen(tagmem_objects[0].path);
+	size_t at = sizeof digits, length = strlen(tagmem_root);
 	do
 		digits[--at] = (char)('0' + number % 10);
 	while ((number /= 10) != 0);
 	digits[--at] = '.';
-	memcpy(path, tagmem_objects[0].path, length);
+	memcpy(path, tagmem_root, length);
 	memcpy(path + length, digits + at, sizeof digits - at);
 	path[length + sizeof digits - at] = 0;
 }
@@ -103,6 +107,34 @@ int tagmem_make_object(struct tagmem_object *object) {
 		return error;
 	}
 	return EEXIST;
+}
+
+/* Removes what programs have left that were killed: objects with such names which nobody uses. Not for handlers. */
+void tagmem_remove_leftovers(const char *path) {
+	const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+	char parent[tagmem_path_max] = ".", other[tagmem_path_max];
+	if (slash != NULL && (size_t)(slash - path) < sizeof parent) {
+		memcpy(parent, path, (size_t)(slash - path) + 1);
+		parent[slash - path + 1] = 0;
+	}
+	DIR *directory = opendir(parent);
+	if (directory == NULL)
+		return;
+	size_t length = strlen(name);
+	for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+		struct tagmem_object object;
+		const char *rest = entry->d_name + length;
+		if (strncmp(entry->d_name, name, length) != 0 || rest[0] != '.' || rest[1] == 0 ||
+		    strspn(rest + 1, "0123456789") != strlen(rest + 1))
+			continue;
+		if ((size_t)snprintf(other, sizeof other, "%s%s", slash != NULL ? parent : "", entry->d_name) >= sizeof other)
+			continue;
+		if (tagmem_open_object(&object, other) == 0) {
+			tagmem_call(SYS_unlinkat, AT_FDCWD, other, AT_REMOVEDIR);
+			tagmem_close_object(&object);
+		}
+	}
+	closedir(directory);
 }
 
 /* MARK: Size and pages */

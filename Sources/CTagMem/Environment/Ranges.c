@@ -20,8 +20,11 @@ bool tagmem_is_mapped(uint64_t start, uint64_t end) {
 	return bits != 0;
 }
 
+uint64_t tagmem_changes;
+
 static int set(uint64_t start, uint64_t end, int protection, bool is_shared) {
 	struct tagmem_region region = {start, end, protection, is_shared};
+	tagmem_changes++;
 	tagmem_lock();
 	int error = tagmem_set_region(tagmem_environment, &region);
 	tagmem_unlock();
@@ -71,6 +74,7 @@ int tagmem_map_shared_again(uint64_t from, uint64_t to, uint64_t length, int pro
 }
 
 static int unmap_run(uint64_t start, uint64_t end, bool is_shared) {
+	tagmem_changes++;
 	tagmem_lock();
 	int error = tagmem_remove_region(tagmem_environment, start, end);
 	tagmem_unlock();

@@ -27,6 +27,10 @@ static _Noreturn void give_up(const char *path, const char *what, int error) {
 
 static int choose_object(const char *path) {
 	struct tagmem_object *main = &tagmem_objects[0];
+	if (strlen(path) >= tagmem_path_max - 24)
+		return ENAMETOOLONG;
+	memcpy(tagmem_root, path, strlen(path) + 1);
+	tagmem_remove_leftovers(path);
 	int error = tagmem_open_object(main, path);
 	if (error == EBUSY) {
 		struct tagmem_object other;
