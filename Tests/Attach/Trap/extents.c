@@ -63,6 +63,7 @@ static void try(const struct instruction *instruction, uintptr_t address, uintpt
 
 int main(int argc, char **argv) {
 	random_seed(argc, argv);
+	tagmem_goes_ahead = false; /* the calls are those of one instruction */
 	alias_map();
 	alias_handle_signals();
 	for (size_t at = 0; at < alias_size; at++) {
