@@ -5,7 +5,7 @@
 //
 //     | header |  block, tag 5   | header | free, tag 9 | header |  block, tag 12 …
 //
-// - malloc takes a random tag that neither neighbour has, nor what lay there before.
+// - malloc takes a random tag that neither neighbour has, nor had the block that was there before.
 // - Headers have a tag of their own, which no block gets.
 // - free retags the block, so that its pointers are of no use any more. It loads through the pointer that it is given: of a
 //   block that is free already, that is a fault.
@@ -55,8 +55,9 @@ enum {
 struct header {
     uint32_t size;        // granules of the block
     uint32_t size_before; // those of the block before it, 0: it is the first
-    uint32_t is_free;
     uint32_t padding;     // granules at its end that are not its user's: 0 or 1, with the tag of headers
+    uint16_t is_free;
+    uint16_t old_tag;     // that of the pointers to what was here last
 };
 
 // In a free block.
@@ -99,7 +100,7 @@ static void set_tags(void *pointer, uint32_t granules) {
 static void *retag(uint32_t at) {
     struct header *header = header_of(at);
     uint32_t next = next_of(at);
-    uint64_t excluded = 1 | 1u << header_tag | 1u << tag_at(at + 1);
+    uint64_t excluded = 1 | 1u << header_tag | 1u << header->old_tag;
     if (header->size_before)
         excluded |= 1u << tag_at(at - 1);
     if (next != end)
@@ -202,6 +203,7 @@ static int start(void) {
 // Frees a block that is in no list.
 static void release(uint32_t at) {
     header_of(at)->padding = 0;
+    header_of(at)->old_tag = (uint16_t)tag_at(at + 1);
     retag(at);
     uint32_t next = next_of(at), size = header_of(at)->size, size_before = header_of(at)->size_before;
     if (next != end && header_of(next)->is_free) {

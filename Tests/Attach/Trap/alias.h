@@ -27,7 +27,7 @@ struct alias_call {
 	bool is_store;
 };
 extern struct alias_call alias_calls[alias_calls_max];
-extern int alias_call_count; /* of those that report */
+extern int alias_call_count;
 extern bool alias_is_bad[alias_size / 16]; /* a mismatch */
 extern enum tagmem_verdict alias_load_fault, alias_store_fault; /* what a mismatch is: TAG_FAULT at first */
 
@@ -37,6 +37,8 @@ extern _Thread_local struct tagmem_trap_result alias_result;
 extern _Thread_local long alias_traps;
 extern void (*alias_not_done)(int number, siginfo_t *info, ucontext_t *context);
 extern bool alias_is_native; /* signals are not tagmem_trap's */
+/* Trap's: whether what follows is done in the same trap. */
+extern bool tagmem_goes_ahead;
 void alias_handle_signals(void);
 void alias_signal_stack(void); /* of another thread */
 
