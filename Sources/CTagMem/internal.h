@@ -126,9 +126,9 @@ bool tagmem_fix_up(ucontext_t *context);
 /* Instrumented/ has such loads, too, in functions without a frame: they return where they fault. */
 TAGMEM_SHARED void tagmem_set_leaves(const char *begin, const char *end);
 
-/* 0, or -1 if some of it is gone; the others are a byte or -1. */
+/* -1 if some of it is gone; otherwise the byte, or 0. A change keeps some bits and sets others, atomically. */
 TAGMEM_SHARED int tagmem_touch_load(const uint8_t *from);
-int tagmem_touch_exchange(uint8_t *at, uint8_t expected, uint8_t desired);
+int tagmem_touch_change(uint8_t *at, unsigned keep, unsigned set);
 int tagmem_touch_copy(void *to, const void *from, size_t length);
 int tagmem_touch_fill(void *to, int byte, size_t length);
 
@@ -159,7 +159,7 @@ struct tagmem_thread {
 			     environment's are not checked */
 	bool tco; /* PSTATE.TCO */
 	bool has_deferred_fault; /* an asynchronous fault that no signal has told yet */
-	uint64_t random; /* state of IRG's generator */
+	uint64_t random; /* state of IRG's generator, 0 before it is used */
 	unsigned depth; /* handlers of the program that the thread is in, or has left by siglongjmp unnoticed */
 	uintptr_t handlers[tagmem_handlers_max]; /* the stack pointer of each; bit 0: it is on the alternate stack */
 	struct tagmem_closed_access closed[tagmem_closed_max];

@@ -7,10 +7,9 @@
  * must not be one of a handler, which may return to the access. A thread remembers few such accesses, and forgets the
  * oldest for a new one.
  */
-#include <sys/syscall.h>
-#include <unistd.h>
+#include "internal.h"
 
-#include "../internal.h"
+#include "Space/Kernel.h"
 
 /* The instructions of a statement are in so many bytes behind its callback. */
 enum { statement = 512 };
@@ -18,11 +17,11 @@ enum { statement = 512 };
 /* What a handler does, in the middle of what is done here, to the same records is kept out. */
 static uint64_t block_signals(void) {
 	uint64_t all = ~0ull, old = 0;
-	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof old);
+	tagmem_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof old);
 	return old;
 }
 
-static void unblock_signals(uint64_t old) { syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof old); }
+static void unblock_signals(uint64_t old) { tagmem_call(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof old); }
 
 static bool is_of_statement(const struct tagmem_closed_access *closed, uintptr_t program_counter) {
 	return program_counter - closed->after < statement;

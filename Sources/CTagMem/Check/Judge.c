@@ -30,14 +30,15 @@ static enum check check_of(const struct tagmem_span *span, bool is_store) {
 static void report(const struct tagmem_span *span, const struct tagmem_judgement *judgement, size_t size, bool is_store,
                    enum check check) {
 	struct tagmem_pointer pointer = tagmem_pointer_of(judgement->address);
+	struct tagmem_piece piece = tagmem_piece_of(span, pointer.offset, pointer.offset + 1);
 	struct tagmem_report record = {
-		.address = pointer.offset | (uint64_t)pointer.tag << 56,
+		.address = piece.offset | (uint64_t)pointer.tag << 56,
 		.size = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX,
 		.store = is_store,
 		.mode = check == check_sync ? TAGMEM_MODE_SYNC : check == check_async ? TAGMEM_MODE_ASYNC : TAGMEM_MODE_ASYMM,
 		.allocation_tag = (uint8_t)judgement->allocation_tag,
 	};
-	tagmem_call(SYS_ioctl, span->mem, TAGMEM_REPORT_FAULT, &record);
+	tagmem_call(SYS_ioctl, piece.mem, TAGMEM_REPORT_FAULT, &record);
 }
 
 /* What is not mapped, or not for that, of [start, end). */

@@ -75,8 +75,12 @@ static __attribute__((constructor(102))) void start(void) {
 }
 
 static __attribute__((destructor(102))) void end(void) {
+	if (tagmem_environment == NULL)
+		return;
 	for (size_t i = 0; i < tagmem_object_max; i++) {
 		if (tagmem_objects[i].process != 0)
 			tagmem_remove_object(&tagmem_objects[i]);
 	}
+	/* Those of children that did not end so. */
+	tagmem_remove_leftovers(tagmem_root);
 }

@@ -4,6 +4,7 @@
 #include <tagmem/arm_acle.h>
 
 static unsigned next_tag(unsigned tag, unsigned offset, unsigned exclude) {
+	if (exclude == 0) return (tag + offset) & 0xf;
 	if (exclude == tagmem_all_tags) return 0;
 	while (exclude >> tag & 1) tag = (tag + 1) & 0xf;
 	for (; offset > 0; offset--) {
@@ -14,6 +15,9 @@ static unsigned next_tag(unsigned tag, unsigned offset, unsigned exclude) {
 }
 
 void *tagmem_addg(const void *pointer, unsigned offset) {
+	uintptr_t index = (uintptr_t)pointer >> TAGMEM_SPAN_SHIFT;
+	const struct tagmem_span *span = index < tagmem_span_count ? tagmem_spans[index] : NULL;
+	if (span) return tagmem_with_tag(pointer, next_tag(tagmem_tag(pointer), offset & 0xf, tagmem_excluded(span)));
 	struct tagmem_pointer where = tagmem_pointer_of((uintptr_t)pointer);
 	return (void *)tagmem_retag((uintptr_t)pointer, next_tag(where.tag, offset & 0xf, tagmem_excluded(where.span)));
 }

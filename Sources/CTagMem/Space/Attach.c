@@ -1,4 +1,5 @@
 /* Attachments come and go. */
+#include "Fork.h"
 #include "Kernel.h"
 #include "Layout.h"
 #include "Map.h"
@@ -56,6 +57,7 @@ void *tagmem_attach(const char *directory, unsigned flags) {
 		errno = error;
 		return NULL;
 	}
+	tagmem_watch_forks();
 	size_t index = new.base >> TAGMEM_SPAN_SHIFT;
 	spans[index] = new;
 	tagmem_spans[index] = &spans[index];

@@ -17,4 +17,8 @@ static void be_child(void) {
 	tagmem_thread.random = 0;
 }
 
-__attribute__((constructor)) static void watch_forks(void) { pthread_atfork(NULL, NULL, be_child); }
+/* With the first attachment: a constructor in a file that nothing else is taken from is not in a static program. */
+void tagmem_watch_forks(void) {
+	static bool is_watched;
+	if (!__atomic_exchange_n(&is_watched, true, __ATOMIC_RELAXED)) pthread_atfork(NULL, NULL, be_child);
+}

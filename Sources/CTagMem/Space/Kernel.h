@@ -6,6 +6,7 @@
 #define TAGMEM_KERNEL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 
@@ -25,6 +26,12 @@ static inline long tagmem_kernel(long number, long a, long b, long c, long d, lo
 #define tagmem_call(...) tagmem_call_of(__VA_ARGS__, 0, 0, 0, 0, 0, 0)
 #define tagmem_call_of(number, a, b, c, d, e, f, ...) \
 	tagmem_kernel(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+
+/* Memory of the library's own: mmap itself may give the environment's. */
+static inline void *tagmem_kernel_map(size_t length, int protection, int flags, int file) {
+	long result = tagmem_call(SYS_mmap, NULL, length, protection, flags, file, 0);
+	return (unsigned long)result >= -4095ul ? (void *)-1 : (void *)result;
+}
 
 static inline bool tagmem_call_failed(long result) { return (unsigned long)result >= -4095ul; }
 

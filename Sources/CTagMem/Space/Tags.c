@@ -65,24 +65,32 @@ int tagmem_store_tags(const void *pointer, const uint8_t *tags, size_t count) {
 	return result_of(error, &reach);
 }
 
+static int fill_straight(struct tagmem_granules granules, uint8_t tag, bool zero) {
+	char *bytes = granules.span->plain + granules.first * TAGMEM_GRANULE;
+	if (zero && tagmem_touch_fill(bytes, 0, granules.count * TAGMEM_GRANULE)) return EFAULT;
+	return tagmem_fill_straight(granules, tag);
+}
+
 static int fill(const void *pointer, size_t length, bool zero) {
 	if (length % TAGMEM_GRANULE) {
 		errno = EINVAL;
 		return -1;
 	}
-	struct reach reach = reach_of(pointer, length / TAGMEM_GRANULE, true);
+	struct reach reach;
+	/* What is in one page, as most is. */
+	uintptr_t address = (uintptr_t)pointer;
+	if (length <= tagmem_page - address % tagmem_page && tagmem_straight(address)) {
+		struct tagmem_pointer where = tagmem_pointer_of(address);
+		reach = (struct reach){ { where.span, where.offset / TAGMEM_GRANULE, length / TAGMEM_GRANULE }, where.tag, 0 };
+		return result_of(fill_straight(reach.granules, (uint8_t)reach.tag, zero), &reach);
+	}
+	reach = reach_of(pointer, length / TAGMEM_GRANULE, true);
 	struct tagmem_granules granules = reach.granules;
 	if (!granules.count) return result_of(0, &reach);
 	if (granules.span->flags & TAGMEM_VIEWS) {
 		return result_of(tagmem_fill_by_request(granules, (uint8_t)reach.tag, zero), &reach);
 	}
-	int error = 0;
-	if (zero) {
-		char *bytes = granules.span->plain + granules.first * TAGMEM_GRANULE;
-		error = tagmem_touch_fill(bytes, 0, granules.count * TAGMEM_GRANULE) ? EFAULT : 0;
-	}
-	if (!error) error = tagmem_fill_straight(granules, (uint8_t)reach.tag);
-	return result_of(error, &reach);
+	return result_of(fill_straight(granules, (uint8_t)reach.tag, zero), &reach);
 }
 
 int tagmem_set_tags_of_range(const void *pointer, size_t length) { return fill(pointer, length, false); }

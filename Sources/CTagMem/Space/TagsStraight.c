@@ -3,18 +3,13 @@
 
 #include <errno.h>
 
-/* Others store the other tag of the byte at the same time. */
-static int store_one(uint8_t *at, unsigned shift, uint8_t tag) {
-	int old = tagmem_touch_load(at);
-	while (old >= 0) {
-		int seen = tagmem_touch_exchange(at, (uint8_t)old, (uint8_t)((old & ~(0xf << shift)) | tag << shift));
-		if (seen == old) return 0;
-		old = seen;
-	}
-	return EFAULT;
-}
-
 static unsigned shift_of(uint64_t granule) { return granule & 1 ? 4 : 0; }
+
+/* Others store the other tag of the byte at the same time. */
+static int store_one(const struct tagmem_span *span, uint64_t granule, unsigned tag) {
+	unsigned shift = shift_of(granule);
+	return tagmem_touch_change(span->tags + granule / 2, 0xf0u >> shift, tag << shift) ? EFAULT : 0;
+}
 
 int tagmem_load_straight(struct tagmem_granules granules, uint8_t *tags) {
 	for (uint64_t i = 0; i < granules.count; i++) {
@@ -28,24 +23,21 @@ int tagmem_load_straight(struct tagmem_granules granules, uint8_t *tags) {
 
 int tagmem_store_straight(struct tagmem_granules granules, const uint8_t *tags) {
 	for (uint64_t i = 0; i < granules.count; i++) {
-		uint64_t granule = granules.first + i;
-		if (store_one(granules.span->tags + granule / 2, shift_of(granule), tags[i])) return EFAULT;
+		if (store_one(granules.span, granules.first + i, tags[i])) return EFAULT;
 	}
 	return 0;
 }
 
 int tagmem_fill_straight(struct tagmem_granules granules, uint8_t tag) {
 	uint64_t first = granules.first, end = first + granules.count;
-	uint8_t *tags = granules.span->tags;
 	if (first < end && first & 1) {
-		if (store_one(tags + first / 2, 4, tag)) return EFAULT;
-		first++;
+		if (store_one(granules.span, first++, tag)) return EFAULT;
 	}
 	if (first < end && end & 1) {
-		end--;
-		if (store_one(tags + end / 2, 0, tag)) return EFAULT;
+		if (store_one(granules.span, --end, tag)) return EFAULT;
 	}
-	return first < end && tagmem_touch_fill(tags + first / 2, tag * 0x11, (end - first) / 2) ? EFAULT : 0;
+	if (first == end) return 0;
+	return tagmem_touch_fill(granules.span->tags + first / 2, tag * 0x11, (end - first) / 2) ? EFAULT : 0;
 }
 
 unsigned tagmem_tag_at(const struct tagmem_span *span, uint64_t offset) {

@@ -22,13 +22,19 @@ SHARED_FUNCTION(tagmem_touch_load)
 	ret
 END(tagmem_touch_load)
 
-/* int tagmem_touch_exchange(uint8_t *at, uint8_t expected, uint8_t desired): what was there; stored if it was expected */
-FUNCTION(tagmem_touch_exchange)
-	movl %esi, %eax
-	lock cmpxchgb %dl, (%rdi)
-	movzbl %al, %eax
+/* int tagmem_touch_change(uint8_t *at, unsigned keep, unsigned set): atomically; what is so already is not stored */
+FUNCTION(tagmem_touch_change)
+	movzbl (%rdi), %eax
+0:	movl %eax, %ecx
+	andl %esi, %ecx
+	orl %edx, %ecx
+	cmpl %eax, %ecx
+	je 1f
+	lock cmpxchgb %cl, (%rdi)
+	jne 0b
+1:	xorl %eax, %eax
 	ret
-END(tagmem_touch_exchange)
+END(tagmem_touch_change)
 
 /* int tagmem_touch_copy(void *to, const void *from, size_t length) */
 FUNCTION(tagmem_touch_copy)
@@ -38,12 +44,29 @@ FUNCTION(tagmem_touch_copy)
 	ret
 END(tagmem_touch_copy)
 
-/* int tagmem_touch_fill(void *to, int byte, size_t length) */
+/* int tagmem_touch_fill(void *to, int byte, size_t length): few bytes by eight, as it takes time to begin a rep */
 FUNCTION(tagmem_touch_fill)
-	movl %esi, %eax
+	movzbl %sil, %eax
 	movq %rdx, %rcx
-	rep stosb
-	xorl %eax, %eax
+	cmpq $256, %rdx
+	ja 3f
+	movabsq $0x0101010101010101, %rsi
+	imulq %rsi, %rax
+	subq $8, %rcx
+	jb 1f
+0:	movq %rax, (%rdi)
+	addq $8, %rdi
+	subq $8, %rcx
+	jae 0b
+1:	addq $8, %rcx
+	jz 4f
+2:	movb %al, (%rdi)
+	incq %rdi
+	decq %rcx
+	jnz 2b
+	jmp 4f
+3:	rep stosb
+4:	xorl %eax, %eax
 	ret
 END(tagmem_touch_fill)
 

@@ -196,6 +196,7 @@ static void modes(char *program) {
 	expect_equal(waitpid(process, &status, 0), process);
 	expect_equal(status, 0);
 	expect_equal(system("exit 5"), 5 << 8);
+	expect_equal(prctl(PR_SET_TAGGED_ADDR_CTRL, 0, 0, 0, 0), 0);
 }
 
 static int fresh(void) {

@@ -27,7 +27,7 @@ struct alias_call {
 	bool is_store;
 };
 extern struct alias_call alias_calls[alias_calls_max];
-extern int alias_call_count; /* of those that report */
+extern int alias_call_count;
 extern bool alias_is_bad[alias_size / 16]; /* a mismatch */
 extern enum tagmem_verdict alias_load_fault, alias_store_fault; /* what a mismatch is: TAG_FAULT at first */
 

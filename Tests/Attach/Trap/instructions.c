@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 static char before[alias_size], native[alias_size];
+static uint64_t outside[512], outside_before[512];
 static long traps[2000];
 static struct machine initial, expected, actual;
 
@@ -62,22 +63,26 @@ static void try(const struct instruction *instruction) {
 	int failed = failures;
 	machine_random(&initial, instruction->kind, address, other);
 	memcpy(before, plain, alias_size);
+	memcpy(outside_before, machine_outside, sizeof outside);
 
 	alias_protect(PROT_READ | PROT_WRITE);
 	expected = initial;
 	machine_try(&expected, instruction, true);
 	memcpy(native, plain, alias_size);
+	memcpy(outside, machine_outside, sizeof outside);
 	if (expected.outcome == SIGILL) {
 		traps[instruction - instructions] = -1;
 		memcpy(plain, before, alias_size);
 		return;
 	}
 	memcpy(plain, before, alias_size);
+	memcpy(machine_outside, outside_before, sizeof outside);
 	alias_protect(PROT_NONE);
 	actual = initial;
 	machine_try(&actual, instruction, false);
 	machine_is_same(&expected, &actual, "closed", instruction->text);
 	CHECK(memcmp(native, plain, alias_size) == 0, "memory of %s", instruction->text);
+	CHECK(memcmp(outside, machine_outside, sizeof outside) == 0, "other memory of %s", instruction->text);
 	traps[instruction - instructions] += alias_traps;
 	if (instruction->kind == no_access_instruction) {
 		CHECK(alias_call_count == 0, "%s was judged", instruction->text);

@@ -97,7 +97,7 @@ static void random_state(struct machine *machine) {
 	memcpy(state + header, &present, 8);
 }
 
-static uint64_t outside[512]; /* memory that is no span's */
+uint64_t machine_outside[512];
 
 static void small_indices(struct machine *machine) {
 	for (int lane = 0; lane < 2; lane++) {
@@ -124,8 +124,8 @@ void machine_random(struct machine *machine, enum instruction_kind kind, uintptr
 	}
 	random_state(machine);
 	machine->flags = 0x202 | (random_number() & 0xcd5); /* carry, parity, half carry, zero, sign, direction, overflow */
-	for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) {
-		outside[i] = i;
+	for (size_t i = 0; i < sizeof machine_outside / sizeof *machine_outside; i++) {
+		machine_outside[i] = i;
 	}
 	gpr[1] = random_below(5);
 	gpr[9] = random_below(9) - 4;
@@ -134,7 +134,7 @@ void machine_random(struct machine *machine, enum instruction_kind kind, uintptr
 	gpr[5] = gpr[13] = gpr[3] = address;
 	gpr[6] = other;
 	gpr[14] = continuation;
-	gpr[4] = (uintptr_t)&outside[256] + random_below(8) * 2;
+	gpr[4] = (uintptr_t)&machine_outside[256] + random_below(8) * 2;
 	switch (kind) {
 	case stack_instruction:
 		gpr[4] = other;
@@ -142,9 +142,9 @@ void machine_random(struct machine *machine, enum instruction_kind kind, uintptr
 	case mixed_instruction:
 		if (random_below(2)) {
 			gpr[4] = other;
-			gpr[7] = (uintptr_t)&outside[128] + random_below(64);
+			gpr[7] = (uintptr_t)&machine_outside[128] + random_below(64);
 		} else {
-			gpr[6] = (uintptr_t)&outside[128] + random_below(64);
+			gpr[6] = (uintptr_t)&machine_outside[128] + random_below(64);
 		}
 		break;
 	case count_instruction:

@@ -31,6 +31,9 @@ enum instruction_kind {
 };
 extern const struct instruction instructions[], instructions_end[];
 
+/* Memory that is no span's: some stacks, and operands of mixed instructions. */
+extern uint64_t machine_outside[512];
+
 /* Where returns and jumps of the table go to. */
 extern const char machine_after[], machine_target[];
 
