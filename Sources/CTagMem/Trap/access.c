@@ -30,6 +30,9 @@ static struct tagmem_judgement judge(struct tagmem_operand operand) {
 
 bool tagmem_allow(struct tagmem_attempt *attempt, struct tagmem_operand operand) {
 	struct tagmem_trap_result *result = attempt->result;
+	if (attempt->ahead != NULL) {
+		return tagmem_ahead_may(attempt->ahead, operand);
+	}
 	struct tagmem_judgement judgement = judge(operand);
 	switch (judgement.verdict) {
 	case TAGMEM_OUTSIDE:
@@ -127,5 +130,5 @@ bool tagmem_concerns(struct tagmem_attempt *attempt) {
 		}
 	}
 	attempt->result->trap = TAGMEM_TRAP_NOT_OURS;
-	return false;
+	return attempt->ahead != NULL;
 }

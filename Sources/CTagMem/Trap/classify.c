@@ -157,14 +157,14 @@ void tagmem_classify(struct tagmem_plan *plan, const struct tagmem_decoded *deco
 	plan->is_touched = is_touched(instruction);
 	if (instruction->mnemonic == ZYDIS_MNEMONIC_CLZERO) {
 		plan->kind = TAGMEM_KIND_IMPLIED;
-	} else if (memory == NULL) {
-		plan->kind = TAGMEM_KIND_NO_ACCESS;
-	} else if (instruction->meta.category == ZYDIS_CATEGORY_STRINGOP) {
-		plan->kind = TAGMEM_KIND_STRING;
 	} else if (is_odd_branch(instruction) || instruction->meta.category == ZYDIS_CATEGORY_IOSTRINGOP) {
 		plan->kind = TAGMEM_KIND_UNKNOWN;
 	} else if (stack_kind(instruction) != TAGMEM_KIND_UNKNOWN) {
 		plan->kind = (uint8_t)stack_kind(instruction);
+	} else if (memory == NULL) {
+		plan->kind = (uint8_t)tagmem_register_kind(decoded);
+	} else if (instruction->meta.category == ZYDIS_CATEGORY_STRINGOP) {
+		plan->kind = TAGMEM_KIND_STRING;
 	} else {
 		plan->kind = (uint8_t)(is_beyond(decoded) ? TAGMEM_KIND_UNKNOWN : rewritten_kind(decoded, memory));
 	}

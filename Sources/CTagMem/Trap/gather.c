@@ -59,8 +59,8 @@ bool tagmem_do_gather(struct tagmem_attempt *attempt) {
 		concerns |= elements.mask >> i & 1 &&
 		    tagmem_pointer_of(element_address(attempt, &elements, i)).span != NULL;
 	}
-	if (!concerns) {
-		return tagmem_concerns(attempt);
+	if (!concerns && !tagmem_concerns(attempt)) {
+		return false;
 	}
 	bool is_done = true;
 	for (unsigned i = 0; i < plan->mask_bits && is_done; i++) {

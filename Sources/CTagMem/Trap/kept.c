@@ -154,6 +154,7 @@ const struct tagmem_plan *tagmem_plan_keep(const struct tagmem_plan *plan, const
 	memcpy(chunk->write + slot * index, code, slot);
 	memcpy(kept, plan, sizeof *kept);
 	kept->code = chunk->execute + slot * index;
+	kept->is_spare = index < spares;
 	tagmem_serialize();
 	if (index >= spares) {
 		const struct tagmem_plan *_Atomic *bucket = bucket_of(plan->pc);
@@ -166,10 +167,10 @@ const struct tagmem_plan *tagmem_plan_keep(const struct tagmem_plan *plan, const
 }
 
 void tagmem_plan_drop(const struct tagmem_plan *plan) {
-	for (int i = 0; i < chunk_max && chunks[i] != NULL; i++) {
-		size_t index = (size_t)(plan - chunks[i]->plans);
-		if (plan >= chunks[i]->plans && index < spares) {
-			chunks[i]->is_spare_used[index] = false;
+	for (int i = 0; plan->is_spare && i < chunk_max && chunks[i] != NULL; i++) {
+		if (plan >= chunks[i]->plans && plan < chunks[i]->plans + spares) {
+			chunks[i]->is_spare_used[plan - chunks[i]->plans] = false;
+			return;
 		}
 	}
 }

@@ -134,6 +134,13 @@ static void plan_string(struct tagmem_plan *plan, const struct tagmem_decoded *d
 	}
 }
 
+static void plan_lea(struct tagmem_plan *plan, const struct tagmem_decoded *decoded) {
+	plan->size = decoded->operands[0].size / 8;
+	plan->operand = (int8_t)tagmem_gpr_of(decoded->operands[0].reg.value);
+	plan->form = form_of(&decoded->operands[1], &decoded->instruction, plan->pc);
+	plan->form.segment = 0;
+}
+
 static void plan_operand(struct tagmem_plan *plan, const struct tagmem_decoded *decoded,
     const ZydisDecodedOperand *memory) {
 	plan->size = memory->size / 8;
@@ -190,6 +197,14 @@ bool tagmem_plan_make(struct tagmem_plan *plan, uintptr_t pc, const uint8_t *byt
 		plan_string(plan, &decoded);
 		tagmem_rewrite(&decoded, plan, code);
 		break;
+	case TAGMEM_KIND_ADDRESS:
+		plan_lea(plan, &decoded);
+		break;
+	case TAGMEM_KIND_BRANCH:
+		plan->condition = decoded.instruction.opcode & 0xf;
+		plan_source(plan, &decoded.instruction, &decoded.operands[0]);
+		break;
+	case TAGMEM_KIND_REGISTERS:
 	case TAGMEM_KIND_ACCESS:
 	case TAGMEM_KIND_BIT:
 	case TAGMEM_KIND_STATE:

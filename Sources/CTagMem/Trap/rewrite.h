@@ -22,6 +22,7 @@ void tagmem_rewrite(const struct tagmem_decoded *decoded, const struct tagmem_pl
 
 /* plan.c's parts: classify.c says what kind it is, elements.c what of masked and gathering instructions. */
 void tagmem_classify(struct tagmem_plan *plan, const struct tagmem_decoded *decoded, const ZydisDecodedOperand *memory);
+enum tagmem_kind tagmem_register_kind(const struct tagmem_decoded *decoded); /* registerlike.c */
 void tagmem_plan_elements(struct tagmem_plan *plan, const struct tagmem_decoded *decoded,
     const ZydisDecodedOperand *memory);
 

@@ -18,10 +18,36 @@ static void mend_pointers(const struct tagmem_attempt *attempt) {
 	uint64_t *pointers = (uint64_t *)((uint8_t *)attempt->run.state + 8); /* the instruction's, the operand's */
 	if (pointers[0] == (uint64_t)attempt->plan->code) {
 		pointers[0] = attempt->plan->pc;
-		if (pointers[1] == (uint64_t)attempt->places[0].at) {
+		if (attempt->count > 0 && pointers[1] == (uint64_t)attempt->places[0].at) {
 			pointers[1] = attempt->places[0].operand.address;
 		}
 	}
+}
+
+/* The instruction with another register for rsp, if it has that. */
+static bool do_with_stand_in(struct tagmem_attempt *attempt) {
+	uint64_t *gpr = attempt->run.gpr, kept = 0;
+	int stand_in = attempt->plan->stand_in;
+	if (stand_in >= 0) {
+		kept = gpr[stand_in];
+		gpr[stand_in] = gpr[tagmem_rsp];
+	}
+	bool is_done = tagmem_do(attempt);
+	if (stand_in >= 0) {
+		gpr[tagmem_rsp] = gpr[stand_in];
+		gpr[stand_in] = kept;
+	}
+	return is_done;
+}
+
+bool tagmem_do_registers(struct tagmem_attempt *attempt) {
+	if (!do_with_stand_in(attempt)) {
+		return false;
+	}
+	if (attempt->plan->reads == TAGMEM_STATE_ALL) {
+		mend_pointers(attempt);
+	}
+	return true;
 }
 
 bool tagmem_do_access(struct tagmem_attempt *attempt) {
@@ -57,17 +83,9 @@ bool tagmem_do_access(struct tagmem_attempt *attempt) {
 	}
 
 	int through = plan->kind == TAGMEM_KIND_IMPLIED ? plan->operand : plan->scratch;
-	uint64_t kept = gpr[through], kept_for_rsp = 0;
+	uint64_t kept = gpr[through];
 	gpr[through] = (uint64_t)attempt->places[0].at - (uint64_t)distance;
-	if (plan->stand_in >= 0) {
-		kept_for_rsp = gpr[plan->stand_in];
-		gpr[plan->stand_in] = gpr[tagmem_rsp];
-	}
-	bool is_done = tagmem_do(attempt);
-	if (plan->stand_in >= 0) {
-		gpr[tagmem_rsp] = gpr[plan->stand_in];
-		gpr[plan->stand_in] = kept_for_rsp;
-	}
+	bool is_done = do_with_stand_in(attempt);
 	gpr[through] = kept;
 	if (is_done && plan->reads == TAGMEM_STATE_ALL) {
 		mend_pointers(attempt);

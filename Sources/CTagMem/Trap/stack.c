@@ -80,10 +80,20 @@ static bool go(struct tagmem_attempt *attempt, uint64_t target, uintptr_t *pc) {
 	return true;
 }
 
+/* Calls and returns have a second stack then, which is not kept up here. */
+static bool has_shadow_stack(struct tagmem_attempt *attempt) {
+	uint64_t pointer = 0;
+	__asm__ volatile("rdsspq %0" : "+r"(pointer));
+	if (pointer != 0) {
+		attempt->result->trap = TAGMEM_TRAP_UNKNOWN;
+	}
+	return pointer != 0;
+}
+
 static bool do_call(struct tagmem_attempt *attempt, uintptr_t *pc) {
 	uint64_t target, next = attempt->plan->pc + attempt->plan->length, *rsp = &attempt->run.gpr[tagmem_rsp];
-	if (!admit_source(attempt) || !tagmem_admit(attempt, tagmem_store(*rsp - 8, 8)) || !tagmem_concerns(attempt) ||
-	    !load_source(attempt, &target) || !go(attempt, target, pc)) {
+	if (has_shadow_stack(attempt) || !admit_source(attempt) || !tagmem_admit(attempt, tagmem_store(*rsp - 8, 8)) ||
+	    !tagmem_concerns(attempt) || !load_source(attempt, &target) || !go(attempt, target, pc)) {
 		return false;
 	}
 	*rsp -= 8;
@@ -97,7 +107,7 @@ static bool do_jump(struct tagmem_attempt *attempt, uintptr_t *pc) {
 
 static bool do_return(struct tagmem_attempt *attempt, uintptr_t *pc) {
 	uint64_t target, *rsp = &attempt->run.gpr[tagmem_rsp];
-	if (!tagmem_admit(attempt, tagmem_load(*rsp, 8)) || !tagmem_concerns(attempt) ||
+	if (has_shadow_stack(attempt) || !tagmem_admit(attempt, tagmem_load(*rsp, 8)) || !tagmem_concerns(attempt) ||
 	    !tagmem_fetch(attempt, &target, &attempt->places[0]) || !go(attempt, target, pc)) {
 		return false;
 	}

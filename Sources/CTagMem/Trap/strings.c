@@ -44,12 +44,19 @@ static bool admit(struct tagmem_attempt *attempt, struct string *string) {
 	}
 	if (string->count > 1) {
 		uint32_t bytes = (uint32_t)string->count * size;
+		struct tagmem_operand rsi = tagmem_load(lowest(string, string->rsi, string->count), bytes);
+		struct tagmem_operand rdi = tagmem_load(lowest(string, string->rdi, string->count), bytes);
+		if (stores) {
+			rdi = tagmem_store(rdi.address, bytes);
+		}
+		if (attempt->ahead != NULL) {
+			return (!plan->has_rsi || tagmem_admit(attempt, rsi)) && (!plan->has_rdi || tagmem_admit(attempt, rdi));
+		}
 		if (plan->has_rsi) {
-			tagmem_add_place(attempt, tagmem_load(lowest(string, string->rsi, string->count), bytes));
+			tagmem_add_place(attempt, rsi);
 		}
 		if (plan->has_rdi) {
-			uintptr_t rdi = lowest(string, string->rdi, string->count);
-			tagmem_add_place(attempt, stores ? tagmem_store(rdi, bytes) : tagmem_load(rdi, bytes));
+			tagmem_add_place(attempt, rdi);
 		}
 		return (load == 0 || tagmem_allow(attempt, tagmem_load(load, size))) &&
 		    (store == 0 || tagmem_allow(attempt, tagmem_store(store, size)));

@@ -14,7 +14,7 @@ static size_t fetch(uintptr_t pc, uint8_t bytes[16], size_t from) {
 	return tagmem_copy(bytes + from, (const void *)(pc + from), count, &signal) == 0 ? from + count : from;
 }
 
-static const struct tagmem_plan *plan_of(uintptr_t pc, uint8_t bytes[16], size_t *count) {
+const struct tagmem_plan *tagmem_plan_of(uintptr_t pc, uint8_t bytes[16], size_t *count) {
 	struct tagmem_plan made;
 	uint8_t code[16];
 	bool is_short = true;
@@ -59,8 +59,17 @@ static void describe(char *text, size_t size, uintptr_t pc, const uint8_t *bytes
 	text[at > 0 ? at - 1 : 0] = '\0';
 }
 
-static bool attempt_it(struct tagmem_attempt *attempt, uintptr_t *pc) {
+static bool do_kind(struct tagmem_attempt *attempt, uintptr_t *pc) {
 	switch (attempt->plan->kind) {
+	case TAGMEM_KIND_UNKNOWN:
+	case TAGMEM_KIND_NO_ACCESS:
+		return false;
+	case TAGMEM_KIND_REGISTERS:
+		return tagmem_do_registers(attempt);
+	case TAGMEM_KIND_ADDRESS:
+		return tagmem_do_lea(attempt);
+	case TAGMEM_KIND_BRANCH:
+		return tagmem_do_branch(attempt, pc);
 	case TAGMEM_KIND_ACCESS:
 	case TAGMEM_KIND_BIT:
 	case TAGMEM_KIND_STATE:
@@ -74,6 +83,24 @@ static bool attempt_it(struct tagmem_attempt *attempt, uintptr_t *pc) {
 	default:
 		return tagmem_do_stack(attempt, pc);
 	}
+}
+
+bool tagmem_attempt(struct tagmem_attempt *attempt, uintptr_t *pc) {
+	const struct tagmem_plan *plan = attempt->plan;
+	struct tagmem_run *run = &attempt->run;
+	*pc = plan->pc + plan->length;
+	run->state = NULL;
+	if (plan->reads != TAGMEM_STATE_NONE) {
+		run->state = tagmem_extended_state(attempt->context, &run->features);
+		if (run->state == NULL) {
+			attempt->result->trap = TAGMEM_TRAP_UNKNOWN;
+			return false;
+		}
+		if (plan->reads == TAGMEM_STATE_VECTORS) {
+			run->features &= ~(uint64_t)1;
+		}
+	}
+	return do_kind(attempt, pc);
 }
 
 /* Of an instruction that cannot be done: whether it is about a span at all. */
@@ -90,50 +117,50 @@ static bool is_about_span(const struct tagmem_plan *plan, const ucontext_t *cont
 	return plan->form.base >= 0 && tagmem_pointer_of(tagmem_address(&plan->form, attempt.run.gpr)).span != NULL;
 }
 
+/* Instructions that may come here because they were refused; others are refused for a reason of their own. */
+static bool is_access(const struct tagmem_plan *plan) {
+	return plan->kind != TAGMEM_KIND_NO_ACCESS && plan->kind != TAGMEM_KIND_REGISTERS &&
+	    plan->kind != TAGMEM_KIND_ADDRESS && plan->kind != TAGMEM_KIND_BRANCH;
+}
+
 struct tagmem_trap_result tagmem_trap(ucontext_t *context) {
 	struct tagmem_trap_result result = {.trap = TAGMEM_TRAP_NOT_OURS};
 	greg_t *registers = context->uc_mcontext.gregs;
-	uintptr_t pc = (uintptr_t)registers[REG_RIP];
+	uintptr_t pc = (uintptr_t)registers[REG_RIP], next = pc;
 	uint8_t bytes[16];
-	size_t count;
+	size_t count = 0;
 	bool is_page_fault = registers[REG_TRAPNO] == page_fault;
 	if (is_page_fault && tagmem_pointer_of((uintptr_t)registers[REG_CR2]).span == NULL) {
 		return result;
 	}
+	if (is_page_fault) {
+		tagmem_note_refused((uintptr_t)registers[REG_CR2]);
+	}
 	struct tagmem_attempt attempt = {.context = context, .result = &result};
 	bool is_fetch = is_page_fault && registers[REG_ERR] & instruction_fetch;
-	attempt.plan = is_fetch ? NULL : plan_of(pc, bytes, &count);
-	if (is_fetch) {
-		count = 0;
-	}
-	bool is_known = attempt.plan != NULL && attempt.plan->kind != TAGMEM_KIND_UNKNOWN;
-	if (is_known && attempt.plan->reads != TAGMEM_STATE_NONE) {
-		attempt.run.state = tagmem_extended_state(context, &attempt.run.features);
-		is_known = attempt.run.state != NULL;
-		if (attempt.plan->reads == TAGMEM_STATE_VECTORS) {
-			attempt.run.features &= ~(uint64_t)1;
-		}
-	}
-	if (!is_known) {
-		if (is_about_span(attempt.plan, context)) {
-			result.trap = TAGMEM_TRAP_UNKNOWN;
-			describe(result.text, sizeof result.text, pc, bytes, count);
-		}
-	} else if (attempt.plan->kind != TAGMEM_KIND_NO_ACCESS) {
+	const struct tagmem_plan *plan = attempt.plan = is_fetch ? NULL : tagmem_plan_of(pc, bytes, &count);
+	if (plan == NULL || plan->kind == TAGMEM_KIND_UNKNOWN) {
+		result.trap = is_about_span(plan, context) ? TAGMEM_TRAP_UNKNOWN : TAGMEM_TRAP_NOT_OURS;
+	} else if (is_access(plan)) {
 		tagmem_registers_load(&attempt);
-		uintptr_t next = pc + attempt.plan->length;
-		if (attempt_it(&attempt, &next)) {
+		if (tagmem_attempt(&attempt, &next)) {
 			result.trap = TAGMEM_TRAP_DONE;
-			tagmem_registers_store(&attempt);
-			if (!attempt.stays) {
-				registers[REG_RIP] = (greg_t)next;
-				registers[REG_EFL] &= ~(greg_t)tagmem_rf;
+			if (attempt.stays) {
+				next = pc;
+			} else {
+				attempt.run.flags &= ~(uint64_t)tagmem_rf;
+				tagmem_go_ahead(&attempt, &next);
 			}
+			tagmem_registers_store(&attempt);
+			registers[REG_RIP] = (greg_t)next;
 		}
+	}
+	if (result.trap == TAGMEM_TRAP_UNKNOWN) {
+		describe(result.text, sizeof result.text, pc, bytes, count);
 	}
 	result.has_deferred_fault &= result.trap == TAGMEM_TRAP_DONE;
-	if (attempt.plan != NULL) {
-		tagmem_plan_drop(attempt.plan);
+	if (plan != NULL) {
+		tagmem_plan_drop(plan);
 	}
 	return result;
 }

@@ -14,13 +14,16 @@
 /* General registers, by the processor's numbers. */
 enum { tagmem_rax, tagmem_rcx, tagmem_rdx, tagmem_rbx, tagmem_rsp, tagmem_rbp, tagmem_rsi, tagmem_rdi, tagmem_gprs = 16 };
 
-/* Flags: carry, direction, resume. */
-enum { tagmem_cf = 1 << 0, tagmem_zf = 1 << 6, tagmem_tf = 1 << 8, tagmem_df = 1 << 10, tagmem_rf = 1 << 16 };
+/* Flags: zero, trap, direction, resume. */
+enum { tagmem_zf = 1 << 6, tagmem_tf = 1 << 8, tagmem_df = 1 << 10, tagmem_rf = 1 << 16 };
 
 /* How an instruction is done. */
 enum tagmem_kind {
 	TAGMEM_KIND_UNKNOWN, /* not at all */
-	TAGMEM_KIND_NO_ACCESS, /* it has no operand in memory */
+	TAGMEM_KIND_NO_ACCESS, /* it has no operand in memory, and is not one of the next */
+	TAGMEM_KIND_REGISTERS, /* as it is: it has registers alone */
+	TAGMEM_KIND_ADDRESS, /* lea */
+	TAGMEM_KIND_BRANCH, /* a conditional one */
 	TAGMEM_KIND_ACCESS, /* rewritten: one operand in memory */
 	TAGMEM_KIND_BIT, /* the same, and bits 3, 4 or 5 up of a register are part of the address (bt m, r) */
 	TAGMEM_KIND_STATE, /* the same; what xsave and kin access depends on registers and memory */
@@ -70,6 +73,7 @@ struct tagmem_plan {
 	int8_t operand; /* a general register: of BIT, IMPLIED, PUSH, POP, CALL; a vector: destination of a gather */
 	int64_t value; /* PUSH, CALL, JUMP, RETURN, ENTER: the immediate or the target */
 	uint8_t levels; /* ENTER */
+	uint8_t condition; /* BRANCH: the low bits of its opcode */
 
 	int8_t mask; /* a vector with sign bits, or an opmask */
 	bool is_opmask;
@@ -79,6 +83,8 @@ struct tagmem_plan {
 
 	const uint8_t *code; /* the rewritten instruction, to be called; NULL if the kind has none */
 	const struct tagmem_plan *_Atomic next;
+	bool is_spare; /* one that must be dropped */
+	_Atomic uint8_t misses; /* of ahead.c */
 };
 
 /* How much of the extended state an instruction needs. */
@@ -87,10 +93,8 @@ enum tagmem_state { TAGMEM_STATE_NONE, TAGMEM_STATE_VECTORS, TAGMEM_STATE_ALL };
 /* plan.c. False: the bytes are none, or not all of an instruction (then `is_short`). `code` gets the rewritten one. */
 bool tagmem_plan_make(struct tagmem_plan *plan, uintptr_t pc, const uint8_t *bytes, size_t count, uint8_t code[16],
     bool *is_short);
-/* The instruction as text, or its bytes. */
-void tagmem_plan_text(const uint8_t *bytes, size_t count, uintptr_t pc, char *text, size_t size);
 
-/* kept.c. Plans live for ever, unless there are very many: one that is made must be dropped when it is done with. */
+/* kept.c. Plans live for ever, unless there are very many: so each must be dropped when it is done with. */
 const struct tagmem_plan *tagmem_plan_find(uintptr_t pc, const uint8_t *bytes, size_t count);
 const struct tagmem_plan *tagmem_plan_keep(const struct tagmem_plan *plan, const uint8_t code[16]);
 void tagmem_plan_drop(const struct tagmem_plan *plan);
@@ -131,8 +135,25 @@ struct tagmem_attempt {
 	struct tagmem_place places[2];
 	int count;
 	bool stays; /* it is not finished: a rep with iterations left */
+	struct tagmem_ahead *ahead; /* NULL: it is the one that was refused */
 	struct tagmem_trap_result *result;
 };
+
+/* trap.c. The plan of the instruction at `pc`; its bytes are `count` of `bytes`. NULL if it is none, or no memory is left. */
+const struct tagmem_plan *tagmem_plan_of(uintptr_t pc, uint8_t bytes[16], size_t *count);
+/* Does the attempt's plan with the attempt's registers: true if it is done, and `pc` is where the program goes on. */
+bool tagmem_attempt(struct tagmem_attempt *attempt, uintptr_t *pc);
+
+/* ahead.c: what is refused next is done as well. */
+struct tagmem_ahead {
+	uintptr_t stack, stack_end; /* the handler's */
+	unsigned gains; /* accesses that would have been refused */
+};
+extern bool tagmem_goes_ahead; /* true, but for tests */
+void tagmem_note_refused(uintptr_t address);
+void tagmem_go_ahead(struct tagmem_attempt *attempt, uintptr_t *pc);
+/* Whether an instruction that is not the refused one may access this. */
+bool tagmem_ahead_may(struct tagmem_ahead *ahead, struct tagmem_operand operand);
 
 /* registers.c */
 void tagmem_registers_load(struct tagmem_attempt *attempt);
@@ -169,7 +190,7 @@ static inline struct tagmem_operand tagmem_operand_at(const struct tagmem_plan *
 	return (struct tagmem_operand){
 	    .address = address, .size = size, .is_load = plan->is_load, .is_store = plan->is_store};
 }
-/* Whether a place of the attempt is in a span; otherwise the result is NOT_OURS. */
+/* Whether a place of the attempt is in a span; otherwise the result is NOT_OURS. Ahead, it need not be. */
 bool tagmem_concerns(struct tagmem_attempt *attempt);
 /* Does the rewritten instruction: false if it raised a signal, and the result says which. */
 bool tagmem_do(struct tagmem_attempt *attempt);
@@ -182,8 +203,11 @@ bool tagmem_attempt_raise(struct tagmem_attempt *attempt, int number, int code, 
 
 /* The kinds. True: done, and the registers of the attempt are those behind it but for rip, which a jump has set. */
 bool tagmem_do_access(struct tagmem_attempt *attempt); /* rewritten.c */
+bool tagmem_do_registers(struct tagmem_attempt *attempt);
 bool tagmem_do_string(struct tagmem_attempt *attempt); /* strings.c */
 bool tagmem_do_stack(struct tagmem_attempt *attempt, uintptr_t *pc); /* stack.c */
+bool tagmem_do_branch(struct tagmem_attempt *attempt, uintptr_t *pc); /* branch.c */
+bool tagmem_do_lea(struct tagmem_attempt *attempt);
 bool tagmem_do_gather(struct tagmem_attempt *attempt); /* gather.c */
 /* masked.c: the elements that are accessed, the first in bit 0. */
 uint64_t tagmem_mask_of(const struct tagmem_attempt *attempt);
