@@ -234,19 +234,44 @@ static int make_shared_object(void) {
 	return 0;
 }
 
-int tagmem_back_shared(uint64_t start, uint64_t end) {
-	uint64_t first = start / tagmem_block, count = (end - 1) / tagmem_block - first + 1;
+int tagmem_take_shared(uint64_t count, struct tagmem_shared_blocks *blocks) {
 	int error = make_shared_object();
 	if (!error)
 		error = tagmem_grow_object(&tagmem_objects[shared_object], (shared_end + count) * tagmem_block);
-	if (!error)
-		error = map_blocks(first, count, shared_object, shared_end);
 	if (error)
 		return error;
-	for (uint64_t i = 0; i < count; i++)
-		entries[first + i] = entry_of(shared_object, shared_end + i);
+	*blocks = (struct tagmem_shared_blocks){&tagmem_objects[shared_object], shared_end, count};
 	shared_end += count;
 	return 0;
+}
+
+int tagmem_back_with(uint64_t start, uint64_t end, const struct tagmem_shared_blocks *blocks) {
+	uint64_t first = start / tagmem_block, count = (end - 1) / tagmem_block - first + 1;
+	unsigned object = (unsigned)(blocks->object - tagmem_objects);
+	int error = map_blocks(first, count, object, blocks->first);
+	for (uint64_t i = 0; i < count && !error; i++)
+		entries[first + i] = entry_of(object, blocks->first + i);
+	return error;
+}
+
+int tagmem_back_shared(uint64_t start, uint64_t end) {
+	struct tagmem_shared_blocks blocks;
+	int error = tagmem_take_shared((end - 1) / tagmem_block - start / tagmem_block + 1, &blocks);
+	return error ? error : tagmem_back_with(start, end, &blocks);
+}
+
+int tagmem_map_foreign_pages(uint64_t start, uint64_t end, int fd, uint64_t offset) {
+	char *plain = tagmem_environment->plain + start;
+	uint64_t length = end - start;
+	int error = map_file(plain, length, PROT_NONE, fd, offset);
+	for (unsigned tag = 0; tag < 16 && !error; tag++) {
+		long result = tagmem_call(SYS_mremap, plain, 0, length, MREMAP_MAYMOVE | MREMAP_FIXED, alias(tag, start));
+		error = tagmem_call_failed(result) ? (int)-result : 0;
+	}
+	/* It may be open for reading only. */
+	if (!error && tagmem_call(SYS_mprotect, plain, length, PROT_READ | PROT_WRITE) != 0)
+		error = (int)-tagmem_call(SYS_mprotect, plain, length, PROT_READ);
+	return error;
 }
 
 int tagmem_back_like(uint64_t from, uint64_t to, uint64_t length) {
