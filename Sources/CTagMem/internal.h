@@ -188,8 +188,8 @@ struct tagmem_judgement {
 };
 
 /* Judges one access as the thread checks it now, all granules of it, across pages. Reports tag faults to the device's log
- * (TAGMEM_REPORT_FAULT) if `reports`. What is not mapped comes before what has another tag. A read-modify-write is judged
- * as a load and then as a store. Async-signal-safe. */
+ * (TAGMEM_REPORT_FAULT) if `reports`. What is not mapped comes before what has another tag; of more than 64 bytes, which
+ * are many accesses, the lowest address comes first. A read-modify-write is judged as a load and then as a store. Async-signal-safe. */
 TAGMEM_SHARED struct tagmem_judgement tagmem_judge(uintptr_t address, size_t size, bool is_store, bool reports);
 
 /* An access that instrumented code makes next must fault at its own instruction: closes the page of `fault`, its fault
