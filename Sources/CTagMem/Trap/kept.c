@@ -1,7 +1,8 @@
 /*
  * Plans and rewritten code are kept, and never change once they are found: so they are shared by all threads and by traps
- * within traps without any lock, also where a signal's handler leaves by siglongjmp. What changes its code for ever
- * (just-in-time compilers) will have filled the chunks at some time; from then on plans are made for each trap anew.
+ * within traps without any lock, also where a signal's handler leaves by siglongjmp. There is an end to that: of places
+ * whose code changes again and again (just-in-time compilers), and when all chunks are full, plans are made for each trap
+ * anew, in spare slots.
  *
  * Code is written through one mapping and executed through another of the same memory, so that none is both. A child
  * shares that memory with its parent, and so adds to it no more: `current` is wiped in a child.
@@ -18,7 +19,8 @@
 #define MFD_EXEC 0x10U
 #endif
 
-enum { slot = 16, chunk_slots = 4096, chunk_bytes = slot * chunk_slots, chunk_max = 256, spares = 64, buckets = 4096 };
+enum { slot = 16, chunk_slots = 1024, chunk_bytes = slot * chunk_slots, chunk_max = 128, spares = 64, buckets = 4096,
+	depth_max = 64 };
 
 struct chunk {
 	uint8_t *write;
@@ -112,14 +114,26 @@ static struct chunk *_Atomic *current_of_process(void) {
 	return page;
 }
 
+static struct chunk *spare_claim(struct chunk *chunk, unsigned *index) {
+	for (*index = 0; chunk != NULL && *index < spares; ++*index) {
+		if (!atomic_exchange(&chunk->is_spare_used[*index], true)) {
+			return chunk;
+		}
+	}
+	return NULL;
+}
+
 /* A slot of a chunk: one for ever, or a spare one. */
-static struct chunk *slot_claim(unsigned *index) {
+static struct chunk *slot_claim(bool is_spare, unsigned *index) {
 	struct chunk *_Atomic *here = current_of_process();
 	if (here == NULL) {
 		return NULL;
 	}
 	for (;;) {
 		struct chunk *chunk = *here;
+		if (chunk != NULL && is_spare) {
+			return spare_claim(chunk, index);
+		}
 		if (chunk != NULL && chunk->used < chunk_slots) {
 			*index = atomic_fetch_add(&chunk->used, 1);
 			if (*index < chunk_slots) {
@@ -128,12 +142,7 @@ static struct chunk *slot_claim(unsigned *index) {
 		}
 		struct chunk *more = chunk_make();
 		if (more == NULL) {
-			for (*index = 0; chunk != NULL && *index < spares; ++*index) {
-				if (!atomic_exchange(&chunk->is_spare_used[*index], true)) {
-					return chunk;
-				}
-			}
-			return NULL;
+			return spare_claim(chunk, index);
 		}
 		/* If another thread was first, its own is as good, and this one is not used. */
 		atomic_compare_exchange_strong(here, &chunk, more);
@@ -141,9 +150,11 @@ static struct chunk *slot_claim(unsigned *index) {
 }
 
 const struct tagmem_plan *tagmem_plan_keep(const struct tagmem_plan *plan, const uint8_t code[16]) {
+	const struct tagmem_plan *_Atomic *bucket = bucket_of(plan->pc);
+	const struct tagmem_plan *first = *bucket;
 	unsigned index;
 	int error = errno;
-	struct chunk *chunk = slot_claim(&index);
+	struct chunk *chunk = slot_claim(first != NULL && first->depth >= depth_max, &index);
 	errno = error;
 	if (chunk == NULL) {
 		return NULL;
@@ -154,11 +165,10 @@ const struct tagmem_plan *tagmem_plan_keep(const struct tagmem_plan *plan, const
 	kept->code = chunk->execute + slot * index;
 	kept->is_spare = index < spares;
 	tagmem_serialize();
-	if (index >= spares) {
-		const struct tagmem_plan *_Atomic *bucket = bucket_of(plan->pc);
-		const struct tagmem_plan *first = *bucket;
+	if (!kept->is_spare) {
 		do {
 			kept->next = first;
+			kept->depth = (uint8_t)(first == NULL ? 1 : first->depth + (first->depth < depth_max));
 		} while (!atomic_compare_exchange_weak(bucket, &first, kept));
 	}
 	return kept;

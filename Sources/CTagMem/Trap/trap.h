@@ -84,6 +84,7 @@ struct tagmem_plan {
 	const uint8_t *code; /* the rewritten instruction, to be called; NULL if the kind has none */
 	const struct tagmem_plan *_Atomic next;
 	bool is_spare; /* one that must be dropped */
+	uint8_t depth; /* of those that are found in the same place */
 	_Atomic uint8_t misses; /* of ahead.c */
 };
 
