@@ -1,12 +1,14 @@
 /*
- * What the rooms of libtagmem share. Names that are not in a public header begin with `tagmem_` and are hidden; those
- * that a room has for itself are static.
+ * What the rooms of libtagmem share. Names that are not in a public header begin with `tagmem_` and are hidden, but for
+ * those that Instrumented/ needs, which are TAGMEM_SHARED; those that a room has for itself are static.
  *
  *   Space/         attachments: spans, their mappings, what is mapped in them how; tags of memory
  *   Check/         what a thread checks, and whether an access may be done: one place decides
  *   Trap/          an instruction that was refused: what it accesses; done once through the plain alias
  *   Signals/       SIGSEGV and SIGBUS: from the kernel to the program, and the program's own handlers
+ *   Instructions/  Arm's tag instructions as functions, for tagmem/arm_acle.h
  *   Environment/   Linux's interface of MTE: mmap and kin, prctl, getauxval, threads, fork, system calls on buffers
+ *   Mismatch/      what instrumented code asks about tags that differ
  *   Instrumented/  the callbacks of compilers, and checked memcpy and kin; a library of its own
  *
  * A call goes down this list of rooms only: Trap knows nothing of signals, Check nothing of traps.
@@ -31,8 +33,13 @@
 #include <tagmem.h>
 
 #pragma GCC visibility push(hidden)
+#define TAGMEM_SHARED __attribute__((visibility("default")))
 
-enum { tagmem_page = 4096, tagmem_span_count = 8 };
+enum { tagmem_page = 4096, tagmem_page_shift = 12, tagmem_span_count = TAGMEM_SPANS };
+
+#ifndef PROT_MTE
+#define PROT_MTE 0x20 /* as on arm64 */
+#endif
 
 /* MARK: Space */
 
@@ -48,15 +55,18 @@ struct tagmem_span {
 	uintptr_t base; /* of offset 0 with tag 0 */
 	char *plain; /* offset 0 of the alias that is never closed, outside of the span; its protection is always read and
 			write */
-	uint8_t *tags; /* the mapping of `tags`: the tag of offset o is a nibble of tags[o >> 5] */
+	uint8_t *tags; /* the mapping of `tags`: the tag of offset o is a nibble of tags[o >> 5]. In the way `views` it is
+			  for loads only */
+	uint8_t *pages; /* a byte a page: see tagmem_page_of */
+	uint64_t mapped_pages; /* in the environment's span nothing was ever mapped from this page on */
+	uint16_t *closed; /* how often each page of each alias is closed: [(address - base) >> tagmem_page_shift] */
+	uint32_t closed_of_alias[16]; /* pages that are closed, in each */
+	uint16_t closed_aliases; /* a bit for each alias that is closed as a whole */
 	int directory, mem, tags_file; /* descriptors, close-on-exec */
 	unsigned flags; /* TAGMEM_VIEWS, TAGMEM_READONLY */
 	bool is_environment; /* Environment/ made it: its regions say what is mapped. Otherwise all of it is */
 };
 extern struct tagmem_span *_Atomic tagmem_spans[tagmem_span_count];
-
-/* The same for instrumented code, that of each span or NULL: `tags` above. */
-extern __attribute__((visibility("default"))) const uint8_t *_Atomic tagmem_tags_of_span[tagmem_span_count];
 
 /* A pointer of a program: bits 43:40 are its tag, or bits 59:56 if bits 63:56 are not 0 (programs that compute with those
  * bits work as well). */
@@ -65,25 +75,82 @@ struct tagmem_pointer {
 	uint64_t offset;
 	unsigned tag;
 };
-struct tagmem_pointer tagmem_pointer_of(uintptr_t address);
+TAGMEM_SHARED struct tagmem_pointer tagmem_pointer_of(uintptr_t address);
 
-/* What is mapped at an offset: false if nothing is. In a span that is not the environment's: all 1 TiB, with tags. The
- * region is clipped to nothing; locks. */
+/* The address, in its pointer's form, with another tag. That of a pointer into no span stays if it has no bits 63:56. */
+TAGMEM_SHARED uintptr_t tagmem_retag(uintptr_t address, unsigned tag);
+
+/* What is mapped in the page at an offset, 0 if nothing is: bits of PROT_… and of these. In a span that is not the
+ * environment's all pages are mapped that the object has, for reading and writing, with tags. No lock; async-signal-safe. */
+enum { tagmem_mapped = 0x80, tagmem_mapped_shared = 0x10, tagmem_mapped_straight = TAGMEM_PAGE_STRAIGHT };
+unsigned tagmem_page_of(const struct tagmem_span *span, uint64_t offset);
+
+/* The region at an offset: false if nothing is mapped there. Neighbours that are alike are one. In a span that is not the
+ * environment's: all 1 TiB, with tags. No lock. */
 bool tagmem_region_at(const struct tagmem_span *span, uint64_t offset, struct tagmem_region *region);
 
+/* For the environment's span, which is empty when tagmem_become_environment has returned. The caller holds the lock over what
+ * belongs together. Errors are errnos, and then nothing is changed.
+ *
+ * Maps a region in all aliases, or maps it otherwise; contents and tags are not touched. Closed pages stay closed. */
+int tagmem_become_environment(struct tagmem_span *span);
+int tagmem_set_region(struct tagmem_span *span, const struct tagmem_region *region);
+int tagmem_remove_region(struct tagmem_span *span, uint64_t start, uint64_t end);
+/* The first region that ends behind an offset. */
+bool tagmem_next_region(const struct tagmem_span *span, uint64_t offset, struct tagmem_region *region);
+/* An offset from `start` on with `length` bytes that are not mapped, all below `end`. */
+bool tagmem_find_room(const struct tagmem_span *span, uint64_t start, uint64_t end, uint64_t length, uint64_t *room);
+
+/* Where the memory of a range begins, and how long it goes on there: its object's `mem`, or -1, and the offset in it. That
+ * is the span's, but for some of the environment's. No lock; async-signal-safe. */
+struct tagmem_piece {
+	int mem;
+	uint64_t offset, length;
+};
+extern struct tagmem_piece (*tagmem_piece_of)(const struct tagmem_span *span, uint64_t start, uint64_t end);
+
+/* All signals of the thread are blocked meanwhile. A child of fork finds it free. */
 void tagmem_lock(void);
 void tagmem_unlock(void);
 
 /* Closes the page of that alias (PROT_NONE), so that the next access to it comes to the trap; opens it again. A page that
- * several threads have closed opens when all of them have opened it. Where the kernel has no more mappings to give, more
- * than the page is closed. Async-signal-safe. */
-void tagmem_close_page(uintptr_t address);
-void tagmem_open_page(uintptr_t address);
+ * several threads have closed opens when all of them have opened it. Where the kernel has no more mappings to give, all of
+ * the alias is closed until none of its pages is. A child of fork has no closed page. Locks; async-signal-safe. */
+TAGMEM_SHARED void tagmem_close_page(uintptr_t address);
+TAGMEM_SHARED void tagmem_open_page(uintptr_t address);
 
-/* The tag of a granule, where there is memory with tags. Async-signal-safe. */
-unsigned tagmem_tag_at(const struct tagmem_span *span, uint64_t offset);
+/* The library's own loads and stores of what may be gone (an object that shrinks, a daemon that dies) are in Touch.S. If the
+ * context of a SIGBUS or SIGSEGV is in one of them, this lets it return an error, and the signal is done. Handlers ask it
+ * first, and have both signals unblocked. */
+bool tagmem_fix_up(ucontext_t *context);
+/* Instrumented/ has such loads, too, in functions without a frame: they return where they fault. */
+TAGMEM_SHARED void tagmem_set_leaves(const char *begin, const char *end);
+
+/* -1 if some of it is gone; otherwise the byte, or 0. A change keeps some bits and sets others, atomically. */
+TAGMEM_SHARED int tagmem_touch_load(const uint8_t *from);
+int tagmem_touch_change(uint8_t *at, unsigned keep, unsigned set);
+int tagmem_touch_copy(void *to, const void *from, size_t length);
+int tagmem_touch_fill(void *to, int byte, size_t length);
+
+/* The address, with tag 0, of what has its tags at an address; 0 if no tags are there. Code in programs stores tags itself:
+ * when those are gone, the signal is about the memory. */
+uintptr_t tagmem_address_of_tags(uintptr_t address);
+
+/* The tag of a granule, where there is memory with tags; 0 where it is gone. Async-signal-safe. */
+TAGMEM_SHARED unsigned tagmem_tag_at(const struct tagmem_span *span, uint64_t offset);
 
 /* MARK: Check */
+
+/* An access that instrumented code is about to make and that must fault, so that its page is closed; see
+ * tagmem_close_for_access. */
+struct tagmem_closed_access {
+	uintptr_t page; /* 0: none */
+	uintptr_t address;
+	size_t size;
+	uintptr_t after; /* where the callback returns to: the access is among the instructions from there on */
+	unsigned depth; /* of handlers */
+};
+enum { tagmem_closed_max = 4, tagmem_handlers_max = 8 };
 
 /* What a thread has of a processor and of Linux's thread state. */
 struct tagmem_thread {
@@ -92,11 +159,17 @@ struct tagmem_thread {
 			     environment's are not checked */
 	bool tco; /* PSTATE.TCO */
 	bool has_deferred_fault; /* an asynchronous fault that no signal has told yet */
-	uint64_t random; /* state of IRG's generator */
+	uint64_t random; /* state of IRG's generator, 0 before it is used */
+	unsigned depth; /* handlers of the program that the thread is in, or has left by siglongjmp unnoticed */
+	uintptr_t handlers[tagmem_handlers_max]; /* the stack pointer of each; bit 0: it is on the alternate stack */
+	struct tagmem_closed_access closed[tagmem_closed_max];
 };
 /* The thread's own. Its model is initial-exec, so that a handler may use it. */
-extern __attribute__((visibility("default"))) _Thread_local struct tagmem_thread tagmem_thread
-    __attribute__((tls_model("initial-exec")));
+extern TAGMEM_SHARED _Thread_local struct tagmem_thread tagmem_thread __attribute__((tls_model("initial-exec")));
+
+/* What a thread that asks for synchronous and asynchronous checks gets: PR_MTE_TCF_ASYNC (as Linux unless the administrator
+ * says otherwise), PR_MTE_TCF_SYNC, or both for asymmetric. */
+extern unsigned long tagmem_preferred;
 
 /* What an access meets. */
 enum tagmem_verdict {
@@ -115,8 +188,24 @@ struct tagmem_judgement {
 };
 
 /* Judges one access as the thread checks it now, all granules of it, across pages. Reports tag faults to the device's log
- * (TAGMEM_REPORT_FAULT) if `reports`. Async-signal-safe. */
-struct tagmem_judgement tagmem_judge(uintptr_t address, size_t size, bool is_store, bool reports);
+ * (TAGMEM_REPORT_FAULT) if `reports`. What is not mapped comes before what has another tag. A read-modify-write is judged
+ * as a load and then as a store. Async-signal-safe. */
+TAGMEM_SHARED struct tagmem_judgement tagmem_judge(uintptr_t address, size_t size, bool is_store, bool reports);
+
+/* An access that instrumented code makes next must fault at its own instruction: closes the page of `fault`, its fault
+ * address. The page stays closed until the thread is seen to have done the access or given it up, and not in a handler
+ * that may return to it; that it is closed longer than needed is slow, and no more. Async-signal-safe. */
+void tagmem_close_for_access(uintptr_t address, size_t size, uintptr_t fault, uintptr_t after);
+
+/* The trap has done an instruction (TAGMEM_TRAP_DONE) that the kernel had refused at `address` (si_addr): `program_counter`
+ * is where it was, the context as it was refused or behind it. Opens what can be opened. */
+void tagmem_access_done(uintptr_t address, uintptr_t program_counter, const ucontext_t *context);
+
+/* Around each call of a handler of the program, of any signal, on the stack that it runs on: `interrupted` is the context
+ * that it gets, and what the first returns goes to the second. A handler that is left by siglongjmp is noticed later. */
+unsigned tagmem_enter_handler(const ucontext_t *interrupted);
+void tagmem_leave_handler(unsigned depth);
+void tagmem_notice_left_handlers(const ucontext_t *context);
 
 /* MARK: Trap */
 
@@ -172,12 +261,24 @@ void tagmem_install_signals(void);
  * (tagmem_deliver_deferred), or in a few milliseconds. Async-signal-safe. */
 void tagmem_note_deferred(void);
 void tagmem_deliver_deferred(void);
+/* The thread ends. */
+void tagmem_end_deferred(void);
+
+/* A fault of a function that stands for an instruction: the signal of the own thread, also to a program that blocks or
+ * ignores it. Returns if a handler does. */
+void tagmem_raise(int signal, int code, uintptr_t address);
 
 /* MARK: Environment */
 
 /* How far the `length` bytes at `buffer` may be read or written by the kernel for the program, and where it finds them: a
  * pointer that is never refused by a closed page. -1: not even the first (EFAULT). */
 ssize_t tagmem_user_buffer(const void *buffer, size_t length, bool is_store, void **plain);
+
+/* MARK: Mismatch */
+
+/* Instrumented code is about to make an access whose tags differ: true if it must fault; then it does so at its own
+ * instruction. `after` is where the callback returns to. Async-signal-safe; preserves errno. */
+__attribute__((visibility("default"))) bool tagmem_mismatch(uintptr_t address, size_t size, bool is_store, uintptr_t after);
 
 #pragma GCC visibility pop
 

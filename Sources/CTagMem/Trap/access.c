@@ -62,7 +62,7 @@ bool tagmem_admit(struct tagmem_attempt *attempt, struct tagmem_operand operand)
 	return tagmem_allow(attempt, operand);
 }
 
-bool tagmem_raise(struct tagmem_attempt *attempt, int number, int code, uintptr_t address) {
+bool tagmem_attempt_raise(struct tagmem_attempt *attempt, int number, int code, uintptr_t address) {
 	attempt->result->trap = TAGMEM_TRAP_SIGNAL;
 	attempt->result->signal = (struct tagmem_signal){.number = number, .code = code, .address = address};
 	return false;
@@ -83,7 +83,7 @@ void tagmem_tell(struct tagmem_attempt *attempt, struct tagmem_signal signal) {
 		attempt->result->operand = place->operand;
 		return;
 	}
-	tagmem_raise(attempt, signal.number, signal.code, signal.address);
+	tagmem_attempt_raise(attempt, signal.number, signal.code, signal.address);
 }
 
 bool tagmem_do(struct tagmem_attempt *attempt) {

@@ -9,6 +9,8 @@
  */
 #include "trap.h"
 
+#include "Space/Kernel.h"
+
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -69,11 +71,11 @@ static struct chunk *chunk_make(void) {
 	if (file < 0) {
 		return NULL;
 	}
-	struct chunk *chunk = mmap(NULL, sizeof *chunk, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct chunk *chunk = tagmem_kernel_map(sizeof *chunk, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	void *write = MAP_FAILED, *execute = MAP_FAILED;
 	if (chunk != MAP_FAILED && ftruncate(file, chunk_bytes) == 0) {
-		write = mmap(NULL, chunk_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-		execute = mmap(NULL, chunk_bytes, PROT_READ | PROT_EXEC, MAP_SHARED, file, 0);
+		write = tagmem_kernel_map(chunk_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file);
+		execute = tagmem_kernel_map(chunk_bytes, PROT_READ | PROT_EXEC, MAP_SHARED, file);
 	}
 	close(file);
 	if (write != MAP_FAILED && execute != MAP_FAILED) {
@@ -88,13 +90,13 @@ static struct chunk *chunk_make(void) {
 		}
 	}
 	if (write != MAP_FAILED) {
-		munmap(write, chunk_bytes);
+		tagmem_call(SYS_munmap, write, chunk_bytes);
 	}
 	if (execute != MAP_FAILED) {
-		munmap(execute, chunk_bytes);
+		tagmem_call(SYS_munmap, execute, chunk_bytes);
 	}
 	if (chunk != MAP_FAILED) {
-		munmap(chunk, sizeof *chunk);
+		tagmem_call(SYS_munmap, chunk, sizeof *chunk);
 	}
 	return NULL;
 }
@@ -102,12 +104,12 @@ static struct chunk *chunk_make(void) {
 static struct chunk *_Atomic *current_of_process(void) {
 	struct chunk *_Atomic *page = current, *_Atomic *none = NULL;
 	if (page == NULL) {
-		page = mmap(NULL, tagmem_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (page == MAP_FAILED || madvise(page, tagmem_page, MADV_WIPEONFORK) != 0) {
+		page = tagmem_kernel_map(tagmem_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+		if (page == MAP_FAILED || tagmem_call(SYS_madvise, page, tagmem_page, MADV_WIPEONFORK) != 0) {
 			return NULL;
 		}
 		if (!atomic_compare_exchange_strong(&current, &none, page)) {
-			munmap(page, tagmem_page);
+			tagmem_call(SYS_munmap, page, tagmem_page);
 			page = none;
 		}
 	}

@@ -1,6 +1,8 @@
 /* General registers in the order of the processor's numbers, and addresses of them. */
 #include "trap.h"
 
+#include "Space/Kernel.h"
+
 #include <asm/prctl.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
@@ -39,7 +41,7 @@ uint64_t tagmem_segment_base(uint8_t segment) {
 			__asm__("rdgsbase %0" : "=r"(base));
 		}
 	} else {
-		syscall(SYS_arch_prctl, segment == 'f' ? ARCH_GET_FS : ARCH_GET_GS, &base);
+		tagmem_call(SYS_arch_prctl, segment == 'f' ? ARCH_GET_FS : ARCH_GET_GS, &base);
 	}
 	return base;
 }

@@ -74,7 +74,7 @@ static bool do_pop(struct tagmem_attempt *attempt) {
 /* Where a branch goes to: a general protection fault of the branch if that is no address. */
 static bool go(struct tagmem_attempt *attempt, uint64_t target, uintptr_t *pc) {
 	if ((uint64_t)((int64_t)(target << 7) >> 7) != target) {
-		return tagmem_raise(attempt, SIGSEGV, SI_KERNEL, 0);
+		return tagmem_attempt_raise(attempt, SIGSEGV, SI_KERNEL, 0);
 	}
 	*pc = target;
 	return true;

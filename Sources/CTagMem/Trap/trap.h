@@ -200,7 +200,7 @@ bool tagmem_fetch(struct tagmem_attempt *attempt, void *to, const struct tagmem_
 bool tagmem_put(struct tagmem_attempt *attempt, const struct tagmem_place *place, const void *from);
 /* The result of a signal that came from the attempt's places. */
 void tagmem_tell(struct tagmem_attempt *attempt, struct tagmem_signal signal);
-bool tagmem_raise(struct tagmem_attempt *attempt, int number, int code, uintptr_t address); /* false */
+bool tagmem_attempt_raise(struct tagmem_attempt *attempt, int number, int code, uintptr_t address); /* false */
 
 /* The kinds. True: done, and the registers of the attempt are those behind it but for rip, which a jump has set. */
 bool tagmem_do_access(struct tagmem_attempt *attempt); /* rewritten.c */

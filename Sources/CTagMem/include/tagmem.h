@@ -29,10 +29,15 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 #define TAGMEM_TAG_SHIFT 40 /* the address tag is bits 43:40 of an attached address */
 #define TAGMEM_SPAN_SHIFT 44 /* a span is 16 TiB, and aligned to that */
 #define TAGMEM_TAG_MASK ((uintptr_t)0xf << TAGMEM_TAG_SHIFT)
+#define TAGMEM_SPANS 8 /* the address space has so many; a process can have fewer attachments */
 #define TAGMEM_OBJECT_MAX ((uintptr_t)1 << TAGMEM_TAG_SHIFT) /* bytes of an object that can be attached: 1 TiB */
+
+#include <tagmem/straight.h>
 
 /* MARK: Pointers: any pointer into a span. Async-signal-safe. */
 
@@ -54,28 +59,41 @@ static inline void *tagmem_with_tag(const void *pointer, unsigned tag) {
  * address, with tag 0. The object may be empty, and may grow: its new memory is there, at the same addresses.
  *
  * Errors: EINVAL (flags; an object above 1 TiB), EOPNOTSUPP (an untagged object, no object's directory), ENOMEM (no room
- * in the address space), those of open(2) and mmap(2). */
+ * in the address space: some five attachments are possible), those of open(2) and mmap(2).
+ *
+ * What is behind the object's end is SIGBUS, as behind the end of any file that is mapped; so is all of it once the daemon
+ * is gone. A child of fork has the parent's attachments: the memory and the tags are shared. */
 void *tagmem_attach(const char *directory, unsigned flags);
 
 /* Takes an attachment away: nothing of it is left, also if it was in use. `base` is what tagmem_attach returned; EINVAL
- * for anything else. */
+ * for anything else. Nothing may be using it at the time, as with munmap. */
 int tagmem_detach(void *base);
 
-/* The object's size in bytes now, and another one: new memory is zero with tag 0; ENOSPC if there is none. */
+/* The object's size in bytes now, and another one: new memory is zero with tag 0; ENOSPC if there is none, EINVAL above
+ * TAGMEM_OBJECT_MAX. Async-signal-safe. For these and tagmem_sync `pointer` is any into the span; EINVAL for others. */
 int64_t tagmem_size(const void *pointer);
 int tagmem_resize(const void *pointer, uint64_t size);
 
-/* All that was stored, bytes and tags, is in force for mappings of others when this returns. */
+/* All that was stored in `length` bytes, and their tags, is in force for mappings of others when this returns. Errors are
+ * those of msync(2); EIO also tells of an asynchronous fault that the device found in what was stored. */
 int tagmem_sync(const void *pointer, size_t length);
 
-/* MARK: Tags of memory. Unchecked. Async-signal-safe in the way `aliases`.
+/* MARK: Tags of memory. Unchecked. Async-signal-safe.
  *
- * EINVAL for a tag above 15 or a length that is not whole granules, EFAULT where there is no memory with tags. */
+ * EINVAL for a tag above 15 or a length that is not whole granules, EFAULT where there is no memory with tags (what comes
+ * before it is done), EACCES for stores to memory that may not be written. An address within a granule means the granule;
+ * length 0 is no error. Stores to neighbouring granules by several threads or programs do not disturb each other. In
+ * the way `views` also EIO, ENOTCONN and others, when the daemon cannot be asked. */
 
 /* The tag of the granule that holds *pointer; -1 if there is no memory. */
 int tagmem_get_tag(const void *pointer);
-/* STG, or DC GVA for ranges: `pointer`'s own tag for the `length` bytes at it. */
-int tagmem_set_tags(const void *pointer, size_t length);
+/* STG, or DC GVA for ranges: `pointer`'s own tag for the `length` bytes at it. That of one granule is stored without a
+ * call. */
+int tagmem_set_tags_of_range(const void *pointer, size_t length);
+static inline int tagmem_set_tags(const void *pointer, size_t length) {
+	if (length == TAGMEM_GRANULE && tagmem_set_tag_straight((uintptr_t)pointer)) return 0;
+	return tagmem_set_tags_of_range(pointer, length);
+}
 /* STZG, or DC GZVA: the same, and the bytes are 0. */
 int tagmem_set_tags_zero(void *pointer, size_t length);
 /* The tags of `count` granules from the one of *pointer on, a byte each. */
@@ -83,8 +101,10 @@ int tagmem_load_tags(const void *pointer, uint8_t *tags, size_t count);
 int tagmem_store_tags(const void *pointer, const uint8_t *tags, size_t count);
 
 /* Whether an access of `length` bytes at `pointer` would be without a tag check fault, whatever is checked now: the
- * first byte that would not, or NULL. */
+ * first byte that would not, or NULL. Memory without tags, and what is not mapped, has no tag check faults. */
 void *tagmem_first_mismatch(const void *pointer, size_t length);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

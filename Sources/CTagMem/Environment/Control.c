@@ -1,0 +1,46 @@
+/* prctl: what Linux's arm64 says of tagged addresses, with its checks. */
+#include "Environment.h"
+
+#include <linux/prctl.h>
+#include <stdarg.h>
+
+#ifndef PR_MTE_STORE_ONLY
+#define PR_MTE_STORE_ONLY (1ul << 19)
+#endif
+
+/* Whether the program has anything to do with MTE. If not, this is a machine without. */
+static bool has_mte(void) {
+	bool has = tagmem_environment != NULL;
+	for (size_t i = 0; i < tagmem_span_count; i++)
+		has |= tagmem_spans[i] != NULL;
+	return has;
+}
+
+static int set_control(unsigned long control) {
+	const unsigned long known = PR_TAGGED_ADDR_ENABLE | PR_MTE_TCF_SYNC | PR_MTE_TCF_ASYNC | PR_MTE_TAG_MASK |
+				    PR_MTE_STORE_ONLY;
+	if (control & ~known)
+		return -EINVAL;
+	tagmem_thread.control = control;
+	tagmem_thread.has_control = true;
+	return 0;
+}
+
+int prctl(int option, ...);
+
+TAGMEM_EXPORT int prctl(int option, ...) {
+	va_list list;
+	va_start(list, option);
+	unsigned long a = va_arg(list, unsigned long), b = va_arg(list, unsigned long);
+	unsigned long c = va_arg(list, unsigned long), d = va_arg(list, unsigned long);
+	va_end(list);
+	tagmem_deliver_deferred();
+	if (!has_mte())
+		return (int)tagmem_result(tagmem_call(SYS_prctl, option, a, b, c, d));
+	switch (option) {
+	case PR_SET_TAGGED_ADDR_CTRL: return (int)tagmem_result(b || c || d ? -EINVAL : set_control(a));
+	case PR_GET_TAGGED_ADDR_CTRL:
+		return (int)tagmem_result(a || b || c || d ? -EINVAL : (long)tagmem_thread.control);
+	default: return (int)tagmem_result(tagmem_call(SYS_prctl, option, a, b, c, d));
+	}
+}

@@ -1,0 +1,48 @@
+/* PSTATE.TCO, and the mode that processors prefer. */
+#include "Environment.h"
+
+#include <linux/prctl.h>
+#include <stdlib.h>
+#include <tagmem/environment.h>
+
+void tagmem_set_tco(bool off) { tagmem_thread.tco = off; }
+
+bool tagmem_tco(void) { return tagmem_thread.tco; }
+
+static const struct {
+	const char *name;
+	unsigned mode;
+	unsigned long control;
+} modes[] = {
+    {"sync", TAGMEM_MODE_SYNC, PR_MTE_TCF_SYNC},
+    {"async", TAGMEM_MODE_ASYNC, PR_MTE_TCF_ASYNC},
+    {"asymm", TAGMEM_MODE_ASYMM, PR_MTE_TCF_SYNC | PR_MTE_TCF_ASYNC},
+};
+enum { mode_count = sizeof modes / sizeof *modes };
+
+int tagmem_set_preferred_mode(unsigned mode) {
+	for (size_t i = 0; i < mode_count; i++) {
+		if (modes[i].mode == mode) {
+			tagmem_preferred = modes[i].control;
+			return 0;
+		}
+	}
+	errno = EINVAL;
+	return -1;
+}
+
+unsigned tagmem_preferred_mode(void) {
+	for (size_t i = 0; i < mode_count; i++) {
+		if (modes[i].control == tagmem_preferred)
+			return modes[i].mode;
+	}
+	return TAGMEM_MODE_ASYNC;
+}
+
+static __attribute__((constructor(102))) void start(void) {
+	const char *name = getenv("TAGMEM_PREFERRED");
+	for (size_t i = 0; name != NULL && i < mode_count; i++) {
+		if (strcmp(name, modes[i].name) == 0)
+			tagmem_preferred = modes[i].control;
+	}
+}
