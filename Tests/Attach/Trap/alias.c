@@ -20,6 +20,7 @@ uint64_t seed;
 static uint64_t random_state;
 
 static struct tagmem_span span;
+static uint16_t closed[alias_pages]; /* pages; how often */
 
 static void map(int flags) {
 	alias_file = memfd_create("alias", MFD_CLOEXEC);
@@ -28,7 +29,7 @@ static void map(int flags) {
 	}
 	alias = mmap(NULL, alias_size, PROT_READ | PROT_WRITE, MAP_SHARED | flags, alias_file, 0);
 	plain = mmap(NULL, alias_size, PROT_READ | PROT_WRITE, MAP_SHARED, alias_file, 0);
-	span = (struct tagmem_span){.base = (uintptr_t)alias, .plain = plain};
+	span = (struct tagmem_span){.base = (uintptr_t)alias, .plain = plain, .closed = closed};
 }
 
 void alias_map(void) { map(0); }
@@ -38,6 +39,9 @@ void alias_map_low(void) { map(MAP_32BIT); }
 void alias_protect(int protection) {
 	if (mprotect(alias, alias_size, protection) != 0) {
 		abort();
+	}
+	for (int i = 0; i < alias_pages; i++) {
+		closed[i] = protection == PROT_NONE;
 	}
 }
 

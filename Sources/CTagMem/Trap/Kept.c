@@ -7,15 +7,13 @@
  * Code is written through one mapping and executed through another of the same memory, so that none is both. A child
  * shares that memory with its parent, and so adds to it no more: `current` is wiped in a child.
  */
-#include "trap.h"
+#include "Trap.h"
 
 #include "Space/Kernel.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10U
@@ -64,20 +62,20 @@ bool tagmem_is_rewritten(uintptr_t pc) {
 }
 
 static struct chunk *chunk_make(void) {
-	int file = memfd_create("tagmem-trap", MFD_CLOEXEC | MFD_EXEC);
+	int file = (int)tagmem_call(SYS_memfd_create, "tagmem-trap", MFD_CLOEXEC | MFD_EXEC);
 	if (file < 0) { /* before Linux 6.3 */
-		file = memfd_create("tagmem-trap", MFD_CLOEXEC);
+		file = (int)tagmem_call(SYS_memfd_create, "tagmem-trap", MFD_CLOEXEC);
 	}
 	if (file < 0) {
 		return NULL;
 	}
 	struct chunk *chunk = tagmem_kernel_map(sizeof *chunk, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	void *write = MAP_FAILED, *execute = MAP_FAILED;
-	if (chunk != MAP_FAILED && ftruncate(file, chunk_bytes) == 0) {
+	if (chunk != MAP_FAILED && tagmem_call(SYS_ftruncate, file, chunk_bytes) == 0) {
 		write = tagmem_kernel_map(chunk_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file);
 		execute = tagmem_kernel_map(chunk_bytes, PROT_READ | PROT_EXEC, MAP_SHARED, file);
 	}
-	close(file);
+	tagmem_call(SYS_close, file);
 	if (write != MAP_FAILED && execute != MAP_FAILED) {
 		chunk->write = write;
 		chunk->execute = execute;
@@ -155,9 +153,7 @@ const struct tagmem_plan *tagmem_plan_keep(const struct tagmem_plan *plan, const
 	const struct tagmem_plan *_Atomic *bucket = bucket_of(plan->pc);
 	const struct tagmem_plan *first = *bucket;
 	unsigned index;
-	int error = errno;
 	struct chunk *chunk = slot_claim(first != NULL && first->depth >= depth_max, &index);
-	errno = error;
 	if (chunk == NULL) {
 		return NULL;
 	}
