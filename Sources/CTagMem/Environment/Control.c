@@ -26,6 +26,32 @@ static int set_control(unsigned long control) {
 	return 0;
 }
 
+/* The mode that the program begins in: none, sync, async or asymm, with ",store-only" behind it if only stores are checked. All
+ * tags but 0 are to be had, as C libraries choose. */
+int tagmem_begin_control(const char *mode) {
+	static const struct {
+		const char *name;
+		unsigned long control;
+	} modes[] = {
+	    {"none", PR_MTE_TCF_NONE},
+	    {"sync", PR_MTE_TCF_SYNC},
+	    {"async", PR_MTE_TCF_ASYNC},
+	    {"asymm", PR_MTE_TCF_SYNC | PR_MTE_TCF_ASYNC},
+	};
+	size_t length = strcspn(mode, ",");
+	unsigned long options = mode[length] == 0 ? 0 : PR_MTE_STORE_ONLY;
+	if (options && strcmp(mode + length, ",store-only") != 0)
+		return EINVAL;
+	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+		if (strlen(modes[i].name) != length || strncmp(mode, modes[i].name, length) != 0)
+			continue;
+		if (modes[i].control == (PR_MTE_TCF_SYNC | PR_MTE_TCF_ASYNC))
+			tagmem_preferred = modes[i].control;
+		return -set_control(PR_TAGGED_ADDR_ENABLE | modes[i].control | options | 0xfffeul << PR_MTE_TAG_SHIFT);
+	}
+	return EINVAL;
+}
+
 int prctl(int option, ...);
 
 TAGMEM_EXPORT int prctl(int option, ...) {
@@ -34,6 +60,7 @@ TAGMEM_EXPORT int prctl(int option, ...) {
 	unsigned long a = va_arg(list, unsigned long), b = va_arg(list, unsigned long);
 	unsigned long c = va_arg(list, unsigned long), d = va_arg(list, unsigned long);
 	va_end(list);
+	tagmem_begin();
 	tagmem_deliver_deferred();
 	if (!has_mte())
 		return (int)tagmem_result(tagmem_call(SYS_prctl, option, a, b, c, d));
