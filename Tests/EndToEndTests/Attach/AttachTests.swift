@@ -18,15 +18,16 @@ import Testing
                 return
             }
             var options = Device.Options()
-            options.size = "1G"
+            options.size = program.name == "space-closing" ? "1G" : "256M"
             options.limit = 200
-            options.runsOut = program.name == "space-sizes"
+            options.runsOut = ["space-sizes", "environment-mappings", "environment-processes"].contains(
+                program.name)
             try withDevice(options, expectsDeath: program.kind == .daemon) { device in
                 let object = "tagged/a"
                 try device.make(object)
                 let outcome = try run(
                     program.path, program.arguments(device, object),
-                    environment: program.environment(device, object), timeout: 180)
+                    timeout: 180, environment: program.environment(device, object))
                 #expect(outcome.succeeded, "\(outcome)")
                 guard program.kind != .daemon else { return }
                 // Objects that programs make for children and threads go with them.
