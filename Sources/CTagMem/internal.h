@@ -255,10 +255,10 @@ struct tagmem_trap_result {
 struct tagmem_trap_result tagmem_trap(ucontext_t *context);
 
 /* While tagmem_trap does an instruction, the plain alias may raise SIGBUS or SIGSEGV (the object was cut; the daemon ended;
- * it was detached), and the instruction itself SIGSEGV (a misaligned vector) and SIGFPE (a division). So these three are
- * not blocked while tagmem_trap runs (SA_NODEFER), and their handlers ask this first. True: it was that, and the handler
- * returns at once; tagmem_trap will say FAULT with TAGMEM_GONE or TAGMEM_UNMAPPED, or SIGNAL. Where SIGFPE's handler does
- * not ask, the program's gets a context that is not the program's. */
+ * it was detached), and the instruction itself SIGSEGV (a misaligned vector). So these two are not blocked while tagmem_trap
+ * runs (SA_NODEFER), and their handlers ask this first. True: it was that, and the handler returns at once; tagmem_trap will
+ * say FAULT with TAGMEM_GONE or TAGMEM_UNMAPPED, or SIGNAL. SIGFPE's handler may ask it as well: where it does not, a
+ * program that unmasks exceptions of floating point gets theirs with a context that is not its own. */
 bool tagmem_trap_recover(const siginfo_t *info, ucontext_t *context);
 
 /* MARK: Signals */

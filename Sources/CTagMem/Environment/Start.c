@@ -81,6 +81,7 @@ static __attribute__((constructor(102))) void start(void) {
 static __attribute__((destructor(102))) void end(void) {
 	if (tagmem_environment == NULL)
 		return;
+	tagmem_write_adopted();
 	for (size_t i = 0; i < tagmem_object_max; i++) {
 		if (tagmem_objects[i].process != 0)
 			tagmem_remove_object(&tagmem_objects[i]);

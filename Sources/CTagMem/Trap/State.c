@@ -1,5 +1,5 @@
 /* What xsave and kin access: a legacy part and a header, and the components that edx:eax asks for. */
-#include "trap.h"
+#include "Trap.h"
 
 #include <string.h>
 

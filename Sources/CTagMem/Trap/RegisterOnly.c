@@ -1,6 +1,6 @@
 /* Instructions without memory that may be done ahead: those that depend on registers alone, not on where they are, not on
  * segments, and that only a program's own state notices. */
-#include "rewrite.h"
+#include "Decoded.h"
 
 static bool is_category_fit(const ZydisDecodedInstruction *instruction) {
 	switch (instruction->meta.category) {

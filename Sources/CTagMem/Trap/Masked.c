@@ -1,5 +1,5 @@
 /* Instructions that access the elements that a mask has. What it does not have never faults. */
-#include "trap.h"
+#include "Trap.h"
 
 #include <string.h>
 

@@ -4,10 +4,9 @@
  * signal for many accesses. They are done like the refused one. But what is not allowed without any ado (a fault, an
  * asynchronous one, a signal, a system call, anything unknown) is left to the processor: it is refused, and judged, anew.
  */
-#include "trap.h"
+#include "Trap.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/rseq.h>
 
@@ -16,21 +15,14 @@ enum { idle_max = 32, total_max = 512, misses_max = 4 };
 
 bool tagmem_goes_ahead = true;
 
-/* Pages, with their tags, that were refused of late. Some are forgotten, and some are open again. */
-static _Atomic uintptr_t refused[256];
-
-static _Atomic uintptr_t *refused_slot(uintptr_t page) {
-	return &refused[(page ^ page >> 8 ^ page >> 28) % (sizeof refused / sizeof *refused)];
-}
-
-void tagmem_note_refused(uintptr_t address) {
-	uintptr_t page = address / tagmem_page;
-	atomic_store_explicit(refused_slot(page), page, memory_order_relaxed);
-}
-
+/* Whether the kernel would refuse this access to a span: its page is closed, or the pointer has bits that only Arm ignores. */
 static bool would_be_refused(uintptr_t address) {
-	uintptr_t page = address / tagmem_page;
-	return address >> 56 != 0 || atomic_load_explicit(refused_slot(page), memory_order_relaxed) == page;
+	struct tagmem_pointer pointer = tagmem_pointer_of(address);
+	const struct tagmem_span *span = pointer.span;
+	if (address >> 56 != 0 || (__atomic_load_n(&span->closed_aliases, __ATOMIC_RELAXED) >> pointer.tag & 1)) {
+		return true;
+	}
+	return __atomic_load_n(&span->closed[(address - span->base) >> tagmem_page_shift], __ATOMIC_RELAXED) != 0;
 }
 
 static bool overlaps(struct tagmem_operand operand, uintptr_t start, uintptr_t end) {
@@ -49,7 +41,7 @@ bool tagmem_ahead_may(struct tagmem_ahead *ahead, struct tagmem_operand operand)
 	case TAGMEM_OUTSIDE:
 		return !is_handlers(ahead, operand);
 	case TAGMEM_ALLOWED:
-		ahead->gains += would_be_refused(operand.address);
+		ahead->gains += tagmem_pointer_of(operand.address).span != NULL && would_be_refused(operand.address);
 		return true;
 	default:
 		return false;

@@ -1,13 +1,13 @@
 /* A signal that an instruction raised while it was done here. */
-#include "trap.h"
+#include "Trap.h"
 
-#define OFFSET(field, value) _Static_assert(offsetof(struct tagmem_run, field) == (value), "run.S knows it")
+#define OFFSET(field, value) _Static_assert(offsetof(struct tagmem_run, field) == (value), "Run.S knows it")
 OFFSET(flags, 128);
 OFFSET(code, 136);
 OFFSET(state, 144);
 OFFSET(features, 152);
 OFFSET(signal, 160);
-_Static_assert(SIGFPE == 8, "run.S knows it");
+_Static_assert(SIGFPE == 8, "Run.S knows it");
 
 static struct tagmem_signal signal_of(const siginfo_t *info) {
 	return (struct tagmem_signal){

@@ -1,5 +1,5 @@
 /* String instructions. Of a repeated one, many iterations are done at once, by the processor; it then goes on by itself. */
-#include "trap.h"
+#include "Trap.h"
 
 enum { many = 64 << 10 };
 

@@ -1,5 +1,5 @@
 /* The extended state that the kernel put into the context: in the standard format of xsave. */
-#include "trap.h"
+#include "Trap.h"
 
 #include <cpuid.h>
 #include <string.h>

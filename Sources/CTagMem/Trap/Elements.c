@@ -1,5 +1,5 @@
 /* Planning what accesses the elements of a mask: vmaskmov, maskmov, AVX-512's masks, gathers and scatters. */
-#include "rewrite.h"
+#include "Decoded.h"
 
 /* Instructions that do not suppress faults of elements that are masked off: they access their whole operand. */
 static bool is_whole(const ZydisDecodedInstruction *instruction) {

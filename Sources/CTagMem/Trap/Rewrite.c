@@ -1,6 +1,6 @@
 /* An instruction's bytes with another operand in memory: [scratch], one of the first eight registers, but rsp and rbp; and
  * with another register of these for rsp. */
-#include "rewrite.h"
+#include "Decoded.h"
 
 enum { ret = 0xc3, rex = 0x40, rex_b = 1, rex_x = 2, rex_r = 4, field_reg = 0x38, field_rm = 7 };
 

@@ -1,5 +1,5 @@
 /* What an instruction accesses: where that is done, whether it may be, and what came of it. */
-#include "trap.h"
+#include "Trap.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* What kind of instruction it is. */
-#include "rewrite.h"
+#include "Decoded.h"
 
 static bool is_touched(const ZydisDecodedInstruction *instruction) {
 	switch (instruction->mnemonic) {
@@ -69,6 +69,9 @@ static enum tagmem_kind rewritten_kind(const struct tagmem_decoded *decoded, con
 	case ZYDIS_MNEMONIC_BTR:
 	case ZYDIS_MNEMONIC_BTC:
 		return decoded->operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER ? TAGMEM_KIND_BIT : TAGMEM_KIND_ACCESS;
+	case ZYDIS_MNEMONIC_DIV:
+	case ZYDIS_MNEMONIC_IDIV:
+		return TAGMEM_KIND_DIVIDE;
 	case ZYDIS_MNEMONIC_XSAVE:
 	case ZYDIS_MNEMONIC_XSAVE64:
 	case ZYDIS_MNEMONIC_XSAVEOPT:
@@ -154,6 +157,7 @@ static bool is_odd_branch(const ZydisDecodedInstruction *instruction) {
 void tagmem_classify(struct tagmem_plan *plan, const struct tagmem_decoded *decoded, const ZydisDecodedOperand *memory) {
 	const ZydisDecodedInstruction *instruction = &decoded->instruction;
 	plan->reads = (uint8_t)state_of(decoded);
+	plan->is_signed = instruction->mnemonic == ZYDIS_MNEMONIC_IDIV;
 	plan->is_touched = is_touched(instruction);
 	if (instruction->mnemonic == ZYDIS_MNEMONIC_CLZERO) {
 		plan->kind = TAGMEM_KIND_IMPLIED;

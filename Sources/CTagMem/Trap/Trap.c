@@ -1,5 +1,5 @@
 /* From a context to what came of its instruction. */
-#include "trap.h"
+#include "Trap.h"
 
 #include <Zydis/Zydis.h>
 #include <stdio.h>
@@ -72,6 +72,7 @@ static bool do_kind(struct tagmem_attempt *attempt, uintptr_t *pc) {
 		return tagmem_do_branch(attempt, pc);
 	case TAGMEM_KIND_ACCESS:
 	case TAGMEM_KIND_BIT:
+	case TAGMEM_KIND_DIVIDE:
 	case TAGMEM_KIND_STATE:
 	case TAGMEM_KIND_MASKED:
 	case TAGMEM_KIND_IMPLIED:
@@ -134,9 +135,6 @@ struct tagmem_trap_result tagmem_trap(ucontext_t *context) {
 	if (is_page_fault && tagmem_pointer_of((uintptr_t)registers[REG_CR2]).span == NULL) {
 		return result;
 	}
-	if (is_page_fault) {
-		tagmem_note_refused((uintptr_t)registers[REG_CR2]);
-	}
 	struct tagmem_attempt attempt = {.context = context, .result = &result};
 	bool is_fetch = is_page_fault && registers[REG_ERR] & instruction_fetch;
 	const struct tagmem_plan *plan = attempt.plan = is_fetch ? NULL : tagmem_plan_of(pc, bytes, &count);
@@ -150,7 +148,10 @@ struct tagmem_trap_result tagmem_trap(ucontext_t *context) {
 				next = pc;
 			} else {
 				attempt.run.flags &= ~(uint64_t)tagmem_rf;
-				tagmem_go_ahead(&attempt, &next);
+				/* An asynchronous fault is noted first: what follows may ask for it. */
+				if (!result.has_deferred_fault) {
+					tagmem_go_ahead(&attempt, &next);
+				}
 			}
 			tagmem_registers_store(&attempt);
 			registers[REG_RIP] = (greg_t)next;

@@ -1,10 +1,10 @@
 /* From Zydis's decoded instruction to a plan. */
-#ifndef TAGMEM_REWRITE_H
-#define TAGMEM_REWRITE_H
+#ifndef TAGMEM_DECODED_H
+#define TAGMEM_DECODED_H
 
 #include <Zydis/Zydis.h>
 
-#include "trap.h"
+#include "Trap.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -16,13 +16,13 @@ struct tagmem_decoded {
 
 /* The number of a general register of any size, -1 for others. */
 int tagmem_gpr_of(ZydisRegister name);
-/* rewrite.c: the instruction with its operand in memory at [scratch], and a return; and without a segment and an address
+/* Rewrite.c: the instruction with its operand in memory at [scratch], and a return; and without a segment and an address
  * size. */
 void tagmem_rewrite(const struct tagmem_decoded *decoded, const struct tagmem_plan *plan, uint8_t code[16]);
 
-/* plan.c's parts: classify.c says what kind it is, elements.c what of masked and gathering instructions. */
+/* Plan.c's parts: Classify.c says what kind it is, Elements.c what of masked and gathering instructions. */
 void tagmem_classify(struct tagmem_plan *plan, const struct tagmem_decoded *decoded, const ZydisDecodedOperand *memory);
-enum tagmem_kind tagmem_register_kind(const struct tagmem_decoded *decoded); /* registerlike.c */
+enum tagmem_kind tagmem_register_kind(const struct tagmem_decoded *decoded); /* RegisterOnly.c */
 void tagmem_plan_elements(struct tagmem_plan *plan, const struct tagmem_decoded *decoded,
     const ZydisDecodedOperand *memory);
 

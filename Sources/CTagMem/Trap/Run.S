@@ -2,7 +2,7 @@
  * A rewritten instruction with all of the program's registers, but for rsp: that remains the handler's, as signals that
  * come meanwhile are put there. What faults in the code is continued by tagmem_trap_recover at tagmem_run_after.
  *
- * The offsets are those of struct tagmem_run (trap.h), which recover.c asserts.
+ * The offsets are those of struct tagmem_run (Trap.h), which Recover.c asserts.
  */
 #define FLAGS 128
 #define CODE 136

@@ -1,8 +1,8 @@
 /*
- * Trap/: what its files share. A trap is: fetch the instruction (trap.c), plan it (plan.c; plans are kept: kept.c), then by
- * its kind have its accesses judged (access.c) and done: by the processor, with the instruction rewritten (rewrite.c) to
- * access memory through one register and run with all of the program's registers (run.S), or, where it is all about the
- * stack or about single elements, here (stack.c, elements.c).
+ * Trap/: what its files share. A trap is: fetch the instruction (Trap.c), plan it (Plan.c; plans are kept: Kept.c), then by
+ * its kind have its accesses judged (Access.c) and done: by the processor, with the instruction rewritten (Rewrite.c) to
+ * access memory through one register and run with all of the program's registers (Run.S), or, where it is all about the
+ * stack or about single elements, here (Stack.c, Gather.c).
  */
 #ifndef TAGMEM_TRAP_H
 #define TAGMEM_TRAP_H
@@ -26,6 +26,7 @@ enum tagmem_kind {
 	TAGMEM_KIND_BRANCH, /* a conditional one */
 	TAGMEM_KIND_ACCESS, /* rewritten: one operand in memory */
 	TAGMEM_KIND_BIT, /* the same, and bits 3, 4 or 5 up of a register are part of the address (bt m, r) */
+	TAGMEM_KIND_DIVIDE, /* the same, with a look at the operands first */
 	TAGMEM_KIND_STATE, /* the same; what xsave and kin access depends on registers and memory */
 	TAGMEM_KIND_MASKED, /* the same; only the elements that a mask has */
 	TAGMEM_KIND_IMPLIED, /* the address is in a register that is implied (maskmovdqu: rdi, clzero: rax) */
@@ -65,6 +66,7 @@ struct tagmem_plan {
 	int8_t scratch; /* the register that stands for the operand's address */
 	int8_t stand_in; /* the register that stands for rsp as an operand, or -1 */
 	uint8_t reads; /* enum tagmem_state: what of the extended state it needs */
+	bool is_signed; /* DIVIDE: idiv */
 
 	uint8_t repeats; /* a string's prefix: 0, 0xf2 or 0xf3 */
 	bool has_condition; /* a string that compares: scas, cmps */
@@ -84,24 +86,25 @@ struct tagmem_plan {
 	const uint8_t *code; /* the rewritten instruction, to be called; NULL if the kind has none */
 	const struct tagmem_plan *_Atomic next;
 	bool is_spare; /* one that must be dropped */
-	_Atomic uint8_t misses; /* of ahead.c */
+	uint8_t depth; /* of those that are found in the same place */
+	_Atomic uint8_t misses; /* of Ahead.c */
 };
 
 /* How much of the extended state an instruction needs. */
 enum tagmem_state { TAGMEM_STATE_NONE, TAGMEM_STATE_VECTORS, TAGMEM_STATE_ALL };
 
-/* plan.c. False: the bytes are none, or not all of an instruction (then `is_short`). `code` gets the rewritten one. */
+/* Plan.c. False: the bytes are none, or not all of an instruction (then `is_short`). `code` gets the rewritten one. */
 bool tagmem_plan_make(struct tagmem_plan *plan, uintptr_t pc, const uint8_t *bytes, size_t count, uint8_t code[16],
     bool *is_short);
 
-/* kept.c. Plans live for ever, unless there are very many: so each must be dropped when it is done with. */
+/* Kept.c. Plans live for ever, unless there are very many: so each must be dropped when it is done with. */
 const struct tagmem_plan *tagmem_plan_find(uintptr_t pc, const uint8_t *bytes, size_t count);
 const struct tagmem_plan *tagmem_plan_keep(const struct tagmem_plan *plan, const uint8_t code[16]);
 void tagmem_plan_drop(const struct tagmem_plan *plan);
 /* Whether an address is in rewritten code. */
 bool tagmem_is_rewritten(uintptr_t pc);
 
-/* Registers for a rewritten instruction, before and after. run.S knows the offsets. */
+/* Registers for a rewritten instruction, before and after. Run.S knows the offsets. */
 struct tagmem_run {
 	uint64_t gpr[tagmem_gprs]; /* rsp is neither loaded nor stored: signals need the handler's stack */
 	uint64_t flags;
@@ -111,7 +114,7 @@ struct tagmem_run {
 	struct tagmem_signal signal; /* what it raised, or number 0. `state` is then as it was, but for SIGFPE */
 };
 
-/* run.S. The state and all registers are loaded, the code is called, and all are stored. */
+/* Run.S. The state and all registers are loaded, the code is called, and all are stored. */
 void tagmem_run(struct tagmem_run *run);
 extern const uint8_t tagmem_run_after[];
 /* Copies: 1, 2, 4 and 8 bytes in one access. -1: a signal instead. */
@@ -139,29 +142,28 @@ struct tagmem_attempt {
 	struct tagmem_trap_result *result;
 };
 
-/* trap.c. The plan of the instruction at `pc`; its bytes are `count` of `bytes`. NULL if it is none, or no memory is left. */
+/* Trap.c. The plan of the instruction at `pc`; its bytes are `count` of `bytes`. NULL if it is none, or no memory is left. */
 const struct tagmem_plan *tagmem_plan_of(uintptr_t pc, uint8_t bytes[16], size_t *count);
 /* Does the attempt's plan with the attempt's registers: true if it is done, and `pc` is where the program goes on. */
 bool tagmem_attempt(struct tagmem_attempt *attempt, uintptr_t *pc);
 
-/* ahead.c: what is refused next is done as well. */
+/* Ahead.c: what is refused next is done as well. */
 struct tagmem_ahead {
 	uintptr_t stack, stack_end; /* the handler's */
 	unsigned gains; /* accesses that would have been refused */
 };
 extern bool tagmem_goes_ahead; /* true, but for tests */
-void tagmem_note_refused(uintptr_t address);
 void tagmem_go_ahead(struct tagmem_attempt *attempt, uintptr_t *pc);
 /* Whether an instruction that is not the refused one may access this. */
 bool tagmem_ahead_may(struct tagmem_ahead *ahead, struct tagmem_operand operand);
 
-/* registers.c */
+/* Registers.c */
 void tagmem_registers_load(struct tagmem_attempt *attempt);
 void tagmem_registers_store(const struct tagmem_attempt *attempt);
 uintptr_t tagmem_address(const struct tagmem_form *form, const uint64_t *gpr);
 uint64_t tagmem_segment_base(uint8_t segment);
 
-/* vectors.c: extended state in the context. Registers that are not in it are 0. */
+/* Vectors.c: extended state in the context. Registers that are not in it are 0. */
 void *tagmem_extended_state(const ucontext_t *context, uint64_t *features);
 void tagmem_vector_load(const ucontext_t *context, int number, uint8_t bytes[64]);
 /* The bytes above `size` become 0. */
@@ -172,7 +174,7 @@ void tagmem_opmask_store(ucontext_t *context, int number, uint64_t mask);
 struct tagmem_component { uint32_t offset, size; bool is_aligned; };
 struct tagmem_component tagmem_component(int number);
 
-/* access.c. Where an access is done; nothing is judged. */
+/* Access.c. Where an access is done; nothing is judged. */
 struct tagmem_place tagmem_place_of(struct tagmem_operand operand);
 void tagmem_add_place(struct tagmem_attempt *attempt, struct tagmem_operand operand);
 /* The verdict on the access: false if it faults, and the result says so. */
@@ -202,17 +204,18 @@ void tagmem_tell(struct tagmem_attempt *attempt, struct tagmem_signal signal);
 bool tagmem_attempt_raise(struct tagmem_attempt *attempt, int number, int code, uintptr_t address); /* false */
 
 /* The kinds. True: done, and the registers of the attempt are those behind it but for rip, which a jump has set. */
-bool tagmem_do_access(struct tagmem_attempt *attempt); /* rewritten.c */
+bool tagmem_do_access(struct tagmem_attempt *attempt); /* Rewritten.c */
 bool tagmem_do_registers(struct tagmem_attempt *attempt);
-bool tagmem_do_string(struct tagmem_attempt *attempt); /* strings.c */
-bool tagmem_do_stack(struct tagmem_attempt *attempt, uintptr_t *pc); /* stack.c */
-bool tagmem_do_branch(struct tagmem_attempt *attempt, uintptr_t *pc); /* branch.c */
+bool tagmem_do_divide(struct tagmem_attempt *attempt); /* Divide.c; the access is admitted */
+bool tagmem_do_string(struct tagmem_attempt *attempt); /* Strings.c */
+bool tagmem_do_stack(struct tagmem_attempt *attempt, uintptr_t *pc); /* Stack.c */
+bool tagmem_do_branch(struct tagmem_attempt *attempt, uintptr_t *pc); /* Branch.c */
 bool tagmem_do_lea(struct tagmem_attempt *attempt);
-bool tagmem_do_gather(struct tagmem_attempt *attempt); /* gather.c */
-/* masked.c: the elements that are accessed, the first in bit 0. */
+bool tagmem_do_gather(struct tagmem_attempt *attempt); /* Gather.c */
+/* Masked.c: the elements that are accessed, the first in bit 0. */
 uint64_t tagmem_mask_of(const struct tagmem_attempt *attempt);
 bool tagmem_admit_masked(struct tagmem_attempt *attempt, uintptr_t address);
-/* state.c: what xsave and kin access. */
+/* State.c: what xsave and kin access. */
 bool tagmem_admit_state(struct tagmem_attempt *attempt, uintptr_t address);
 
 #pragma GCC visibility pop

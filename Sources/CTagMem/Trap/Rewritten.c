@@ -1,5 +1,5 @@
 /* Instructions with one operand in memory: done as they are, through the plain alias. */
-#include "trap.h"
+#include "Trap.h"
 
 #include <string.h>
 
@@ -82,6 +82,9 @@ bool tagmem_do_access(struct tagmem_attempt *attempt) {
 		return false;
 	}
 
+	if (plan->kind == TAGMEM_KIND_DIVIDE) {
+		return tagmem_do_divide(attempt);
+	}
 	int through = plan->kind == TAGMEM_KIND_IMPLIED ? plan->operand : plan->scratch;
 	uint64_t kept = gpr[through];
 	gpr[through] = (uint64_t)attempt->places[0].at - (uint64_t)distance;

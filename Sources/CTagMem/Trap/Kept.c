@@ -1,26 +1,26 @@
 /*
  * Plans and rewritten code are kept, and never change once they are found: so they are shared by all threads and by traps
- * within traps without any lock, also where a signal's handler leaves by siglongjmp. What changes its code for ever
- * (just-in-time compilers) will have filled the chunks at some time; from then on plans are made for each trap anew.
+ * within traps without any lock, also where a signal's handler leaves by siglongjmp. There is an end to that: of places
+ * whose code changes again and again (just-in-time compilers), and when all chunks are full, plans are made for each trap
+ * anew, in spare slots.
  *
  * Code is written through one mapping and executed through another of the same memory, so that none is both. A child
  * shares that memory with its parent, and so adds to it no more: `current` is wiped in a child.
  */
-#include "trap.h"
+#include "Trap.h"
 
 #include "Space/Kernel.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10U
 #endif
 
-enum { slot = 16, chunk_slots = 4096, chunk_bytes = slot * chunk_slots, chunk_max = 256, spares = 64, buckets = 4096 };
+enum { slot = 16, chunk_slots = 1024, chunk_bytes = slot * chunk_slots, chunk_max = 128, spares = 64, buckets = 4096,
+	depth_max = 64 };
 
 struct chunk {
 	uint8_t *write;
@@ -62,20 +62,20 @@ bool tagmem_is_rewritten(uintptr_t pc) {
 }
 
 static struct chunk *chunk_make(void) {
-	int file = memfd_create("tagmem-trap", MFD_CLOEXEC | MFD_EXEC);
+	int file = (int)tagmem_call(SYS_memfd_create, "tagmem-trap", MFD_CLOEXEC | MFD_EXEC);
 	if (file < 0) { /* before Linux 6.3 */
-		file = memfd_create("tagmem-trap", MFD_CLOEXEC);
+		file = (int)tagmem_call(SYS_memfd_create, "tagmem-trap", MFD_CLOEXEC);
 	}
 	if (file < 0) {
 		return NULL;
 	}
 	struct chunk *chunk = tagmem_kernel_map(sizeof *chunk, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	void *write = MAP_FAILED, *execute = MAP_FAILED;
-	if (chunk != MAP_FAILED && ftruncate(file, chunk_bytes) == 0) {
+	if (chunk != MAP_FAILED && tagmem_call(SYS_ftruncate, file, chunk_bytes) == 0) {
 		write = tagmem_kernel_map(chunk_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file);
 		execute = tagmem_kernel_map(chunk_bytes, PROT_READ | PROT_EXEC, MAP_SHARED, file);
 	}
-	close(file);
+	tagmem_call(SYS_close, file);
 	if (write != MAP_FAILED && execute != MAP_FAILED) {
 		chunk->write = write;
 		chunk->execute = execute;
@@ -114,14 +114,26 @@ static struct chunk *_Atomic *current_of_process(void) {
 	return page;
 }
 
+static struct chunk *spare_claim(struct chunk *chunk, unsigned *index) {
+	for (*index = 0; chunk != NULL && *index < spares; ++*index) {
+		if (!atomic_exchange(&chunk->is_spare_used[*index], true)) {
+			return chunk;
+		}
+	}
+	return NULL;
+}
+
 /* A slot of a chunk: one for ever, or a spare one. */
-static struct chunk *slot_claim(unsigned *index) {
+static struct chunk *slot_claim(bool is_spare, unsigned *index) {
 	struct chunk *_Atomic *here = current_of_process();
 	if (here == NULL) {
 		return NULL;
 	}
 	for (;;) {
 		struct chunk *chunk = *here;
+		if (chunk != NULL && is_spare) {
+			return spare_claim(chunk, index);
+		}
 		if (chunk != NULL && chunk->used < chunk_slots) {
 			*index = atomic_fetch_add(&chunk->used, 1);
 			if (*index < chunk_slots) {
@@ -130,12 +142,7 @@ static struct chunk *slot_claim(unsigned *index) {
 		}
 		struct chunk *more = chunk_make();
 		if (more == NULL) {
-			for (*index = 0; chunk != NULL && *index < spares; ++*index) {
-				if (!atomic_exchange(&chunk->is_spare_used[*index], true)) {
-					return chunk;
-				}
-			}
-			return NULL;
+			return spare_claim(chunk, index);
 		}
 		/* If another thread was first, its own is as good, and this one is not used. */
 		atomic_compare_exchange_strong(here, &chunk, more);
@@ -143,10 +150,10 @@ static struct chunk *slot_claim(unsigned *index) {
 }
 
 const struct tagmem_plan *tagmem_plan_keep(const struct tagmem_plan *plan, const uint8_t code[16]) {
+	const struct tagmem_plan *_Atomic *bucket = bucket_of(plan->pc);
+	const struct tagmem_plan *first = *bucket;
 	unsigned index;
-	int error = errno;
-	struct chunk *chunk = slot_claim(&index);
-	errno = error;
+	struct chunk *chunk = slot_claim(first != NULL && first->depth >= depth_max, &index);
 	if (chunk == NULL) {
 		return NULL;
 	}
@@ -156,11 +163,10 @@ const struct tagmem_plan *tagmem_plan_keep(const struct tagmem_plan *plan, const
 	kept->code = chunk->execute + slot * index;
 	kept->is_spare = index < spares;
 	tagmem_serialize();
-	if (index >= spares) {
-		const struct tagmem_plan *_Atomic *bucket = bucket_of(plan->pc);
-		const struct tagmem_plan *first = *bucket;
+	if (!kept->is_spare) {
 		do {
 			kept->next = first;
+			kept->depth = (uint8_t)(first == NULL ? 1 : first->depth + (first->depth < depth_max));
 		} while (!atomic_compare_exchange_weak(bucket, &first, kept));
 	}
 	return kept;

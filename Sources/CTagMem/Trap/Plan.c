@@ -1,5 +1,5 @@
 /* An instruction's plan: decoded once, so that doing it is quick. */
-#include "rewrite.h"
+#include "Decoded.h"
 
 #include <string.h>
 
@@ -207,6 +207,7 @@ bool tagmem_plan_make(struct tagmem_plan *plan, uintptr_t pc, const uint8_t *byt
 	case TAGMEM_KIND_REGISTERS:
 	case TAGMEM_KIND_ACCESS:
 	case TAGMEM_KIND_BIT:
+	case TAGMEM_KIND_DIVIDE:
 	case TAGMEM_KIND_STATE:
 	case TAGMEM_KIND_MASKED:
 		tagmem_rewrite(&decoded, plan, code);

@@ -1,5 +1,5 @@
 /* Conditional branches and lea, which are done ahead. */
-#include "trap.h"
+#include "Trap.h"
 
 bool tagmem_do_branch(struct tagmem_attempt *attempt, uintptr_t *pc) {
 	uint64_t flags = attempt->run.flags;

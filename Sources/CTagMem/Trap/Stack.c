@@ -1,5 +1,5 @@
 /* Instructions that access the stack, jumps through memory, and xlat. */
-#include "trap.h"
+#include "Trap.h"
 
 #include <string.h>
 

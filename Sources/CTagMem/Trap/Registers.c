@@ -1,12 +1,10 @@
 /* General registers in the order of the processor's numbers, and addresses of them. */
-#include "trap.h"
+#include "Trap.h"
 
 #include "Space/Kernel.h"
 
 #include <asm/prctl.h>
 #include <sys/auxv.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #ifndef HWCAP2_FSGSBASE
 #define HWCAP2_FSGSBASE (1 << 1)

@@ -1,5 +1,5 @@
 /* Gathers and scatters: element by element in order, and what is done remains done where one faults, as by a processor. */
-#include "trap.h"
+#include "Trap.h"
 
 #include <string.h>
 
