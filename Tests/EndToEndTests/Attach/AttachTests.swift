@@ -35,5 +35,29 @@ import Testing
                 #expect(left == [])
             }
         }
+
+        @Test(
+            "what Linux's documentation says of MTE holds here as it does in a guest",
+            arguments: ["aliases", "views"])
+        func clauses(way: String) throws {
+            let guest = "\(AttachProgram.sources)/Tests/EndToEndTests/Guest/Fixtures/mte-clauses"
+            let impossible = try contents(of: "\(guest)-not-attached.txt").split(separator: "\n")
+                .map { $0.prefix { $0 != ":" } }
+            let possible = try contents(of: "\(guest).txt").split(separator: "\n").dropLast().filter { line in
+                !impossible.contains { line == "ok \($0)" }
+            }
+            #expect(possible.count > 60)
+            var options = Device.Options()
+            options.size = "256M"
+            options.limit = 120
+            try withDevice(options) { device in
+                try device.make("tagged/a")
+                let outcome = try run(
+                    "\(AttachProgram.folder)/attached/mte-clauses", timeout: 100,
+                    environment: ["TAGMEM_OBJECT": device.path("tagged/a"), "TAGMEM_ATTACH": way])
+                let all = "\(possible.count) of \(possible.count) clauses"
+                #expect(outcome.output.split(separator: "\n") == possible + [all[...]], "\(outcome)")
+            }
+        }
     }
 #endif
