@@ -48,6 +48,11 @@ static void put_field(struct text *text, const char *name, uint64_t number, unsi
 	put_number(text, number, base);
 }
 
+static void put_tag(struct text *text, unsigned tag) {
+	char digit[2] = { "0123456789abcdef"[tag & 0xf], 0 };
+	put(text, digit);
+}
+
 static void put_fault(struct text *text, const struct tagmem_span *span, const struct tagmem_report *report, uintptr_t address) {
 	static const char *const modes[] = { "none", "sync", "async", "asymm" };
 	struct tagmem_pointer pointer = tagmem_pointer_of(address);
@@ -60,8 +65,10 @@ static void put_fault(struct text *text, const struct tagmem_span *span, const s
 	put_field(text, " size=", report->size, 10);
 	put_field(text, " address=", address, 16);
 	put_field(text, " offset=", pointer.offset, 16);
-	put_field(text, " address_tag=", pointer.tag, 10);
-	put_field(text, " allocation_tag=", report->allocation_tag, 10);
+	put(text, " address_tag=");
+	put_tag(text, pointer.tag);
+	put(text, " allocation_tag=");
+	put_tag(text, report->allocation_tag);
 	put(text, " mode=");
 	put(text, modes[report->mode & TAGMEM_MODE_MASK]);
 	put_field(text, " pid=", (uint64_t)tagmem_call(SYS_getpid), 10);
@@ -73,9 +80,8 @@ static void put_fault(struct text *text, const struct tagmem_span *span, const s
 	put_field(text, "tags ", from, 16);
 	put(text, " ");
 	for (uint64_t at = from; at < first + 2 * row; at += TAGMEM_GRANULE) {
-		char digit[2] = "-";
-		if (tagmem_page_of(span, at)) digit[0] = "0123456789abcdef"[tagmem_tag_at(span, at) & 0xf];
-		put(text, digit);
+		if (tagmem_page_of(span, at)) put_tag(text, tagmem_tag_at(span, at));
+		else put(text, "-");
 	}
 	end_line(text, start);
 }

@@ -11,6 +11,8 @@ struct FaultPrinter {
             // A call's return address is behind it.
             let place = symbols.place(of: index == 0 ? frame.offset : frame.offset &- 1, in: frame.module)
             text += "    #\(index) \(place)\n"
+            // What calls main is nobody's fault.
+            if place.hasPrefix("main at ") { break }
         }
         _ = writeAll(Array(text.utf8), to: STDERR_FILENO)
     }
