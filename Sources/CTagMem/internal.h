@@ -167,6 +167,7 @@ struct tagmem_thread {
 	unsigned depth; /* handlers of the program that the thread is in, or has left by siglongjmp unnoticed */
 	uintptr_t handlers[tagmem_handlers_max]; /* the stack pointer of each; bit 0: it is on the alternate stack */
 	struct tagmem_closed_access closed[tagmem_closed_max];
+	uintptr_t access_at; /* the program counter of what is judged now, for reports; or where its callback returns to */
 };
 /* The thread's own. Its model is initial-exec, so that a handler may use it. */
 extern TAGMEM_SHARED _Thread_local struct tagmem_thread tagmem_thread __attribute__((tls_model("initial-exec")));
