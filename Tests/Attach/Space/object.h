@@ -98,6 +98,22 @@ static inline int load_signal(const volatile void *address) {
 
 static inline int store_signal(volatile void *address, char byte) { return signal_of(*(volatile char *)address = byte); }
 
+/* The kernel's own view: the protection that the page is mapped with. */
+static inline int protection_of(const void *address) {
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[4200], letters[5];
+	uintptr_t start, end;
+	int protection = -1;
+	while (fgets(line, sizeof line, maps)) {
+		if (sscanf(line, "%lx-%lx %4s", &start, &end, letters) != 3) continue;
+		if ((uintptr_t)address < start || (uintptr_t)address >= end) continue;
+		protection = (letters[0] == 'r' ? PROT_READ : 0) | (letters[1] == 'w' ? PROT_WRITE : 0) |
+			     (letters[2] == 'x' ? PROT_EXEC : 0);
+	}
+	fclose(maps);
+	return protection;
+}
+
 /* The test's object, and a bound for the whole. */
 static inline void begin(int count, char **arguments) {
 	if (count < 2) {
