@@ -36,6 +36,14 @@ import Testing
             }
         }
 
+        @Test("what is built and installed is complete, and no more than that") func library() throws {
+            let outcome = try run(
+                "\(AttachProgram.sources)/Tests/Attach/Space/library",
+                ["\(AttachProgram.sources)/.build/tagmem"],
+                timeout: 150)
+            #expect(outcome.succeeded, "\(outcome)")
+        }
+
         @Test(
             "what Linux's documentation says of MTE holds here as it does in a guest",
             arguments: ["aliases", "views"])
