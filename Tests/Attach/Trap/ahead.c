@@ -26,9 +26,11 @@ static void many_at_once(void) {
 /* The handler saves errno, and restores it. */
 static void keeps_errno(void) {
 	volatile long *numbers = (long *)alias;
+	unsigned random = 1;
 	for (int i = 0; i < 1000; i++) {
-		for (int j = 0; j < (i * i >> 3) % 4; j++) { /* so that it ends anywhere */
-			__asm__ volatile("");
+		random = random * 1103515245 + 12345;
+		for (unsigned j = 0; j < (random >> 16 & 3); j++) { /* so that it ends anywhere */
+			__asm__ volatile("nop");
 		}
 		numbers[i % 512] += i;
 		*(volatile int *)&errno = i;
