@@ -2,7 +2,6 @@
 #include "Trap.h"
 
 #include <Zydis/Zydis.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { longest = 15, instruction_fetch = 1 << 4, page_fault = 14 };
