@@ -42,6 +42,17 @@ static inline unsigned memory_tag(const void *pointer) {
     return pointer_tag(__arm_mte_get_tag(with_tag(pointer, 0)));
 }
 
+/// Sets the allocation tags, and returns the pointer with that tag. Many at once, as each may be a request.
+static inline void *set_tags(void *pointer, size_t size, unsigned tag) {
+    char *tagged = with_tag(pointer, tag);
+    if (size > page_size)
+        tagmem_set_tags(tagged, size);
+    else
+        for (size_t i = 0; i < size; i += granule_size)
+            __arm_mte_set_tag(tagged + i);
+    return tagged;
+}
+
 /// One access of 8 bytes at any address.
 typedef uint64_t any_word __attribute__((aligned(1), may_alias));
 

@@ -46,6 +46,14 @@ static inline unsigned memory_tag(const void *pointer) {
     return (unsigned)(result >> 56);
 }
 
+/// Sets the allocation tags, and returns the pointer with that tag.
+static inline void *set_tags(void *pointer, size_t size, unsigned tag) {
+    char *tagged = with_tag(pointer, tag);
+    for (size_t i = 0; i < size; i += granule_size)
+        __arm_mte_set_tag(tagged + i);
+    return tagged;
+}
+
 /// One access of 8 bytes at any address.
 static inline uint64_t load_word(const void *pointer) {
     uint64_t value;

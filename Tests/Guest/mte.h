@@ -33,14 +33,6 @@ static inline int set_mode(unsigned long modes, unsigned long included) {
     return prctl(PR_SET_TAGGED_ADDR_CTRL, PR_TAGGED_ADDR_ENABLE | modes | included << PR_MTE_TAG_SHIFT, 0, 0, 0);
 }
 
-/// Sets the allocation tags, and returns the pointer with that tag.
-static inline void *set_tags(void *pointer, size_t size, unsigned tag) {
-    char *tagged = with_tag(pointer, tag);
-    for (size_t i = 0; i < size; i += granule_size)
-        __arm_mte_set_tag(tagged + i);
-    return tagged;
-}
-
 /// The next of a sequence of numbers; never 0, which it must not start from.
 static inline uint64_t next_random(uint64_t *state) {
     uint64_t x = *state;
