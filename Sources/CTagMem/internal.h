@@ -168,6 +168,7 @@ struct tagmem_thread {
 	unsigned depth; /* handlers of the program that the thread is in, or has left by siglongjmp unnoticed */
 	uintptr_t handlers[tagmem_handlers_max]; /* the stack pointer of each; bit 0: it is on the alternate stack */
 	struct tagmem_closed_access closed[tagmem_closed_max];
+	uintptr_t access_at; /* the program counter of what is judged now, for reports; or where its callback returns to */
 };
 /* The thread's own. Its model is initial-exec, so that a handler may use it. */
 extern TAGMEM_SHARED _Thread_local struct tagmem_thread tagmem_thread __attribute__((tls_model("initial-exec")));
@@ -193,8 +194,8 @@ struct tagmem_judgement {
 };
 
 /* Judges one access as the thread checks it now, all granules of it, across pages. Reports tag faults to the device's log
- * (TAGMEM_REPORT_FAULT) if `reports`. What is not mapped comes before what has another tag. A read-modify-write is judged
- * as a load and then as a store. Async-signal-safe. */
+ * (TAGMEM_REPORT_FAULT) if `reports`. What is not mapped comes before what has another tag; of more than 64 bytes, which
+ * are many accesses, the lowest address comes first. A read-modify-write is judged as a load and then as a store. Async-signal-safe. */
 TAGMEM_SHARED struct tagmem_judgement tagmem_judge(uintptr_t address, size_t size, bool is_store, bool reports);
 
 /* An access that instrumented code makes next must fault at its own instruction: closes the page of `fault`, its fault
@@ -257,10 +258,10 @@ struct tagmem_trap_result {
 struct tagmem_trap_result tagmem_trap(ucontext_t *context);
 
 /* While tagmem_trap does an instruction, the plain alias may raise SIGBUS or SIGSEGV (the object was cut; the daemon ended;
- * it was detached), and the instruction itself SIGSEGV (a misaligned vector) and SIGFPE (a division). So these three are
- * not blocked while tagmem_trap runs (SA_NODEFER), and their handlers ask this first. True: it was that, and the handler
- * returns at once; tagmem_trap will say FAULT with TAGMEM_GONE or TAGMEM_UNMAPPED, or SIGNAL. Where SIGFPE's handler does
- * not ask, the program's gets a context that is not the program's. */
+ * it was detached), and the instruction itself SIGSEGV (a misaligned vector). So these two are not blocked while tagmem_trap
+ * runs (SA_NODEFER), and their handlers ask this first. True: it was that, and the handler returns at once; tagmem_trap will
+ * say FAULT with TAGMEM_GONE or TAGMEM_UNMAPPED, or SIGNAL. SIGFPE's handler may ask it as well: where it does not, a
+ * program that unmasks exceptions of floating point gets theirs with a context that is not its own. */
 bool tagmem_trap_recover(const siginfo_t *info, ucontext_t *context);
 
 /* MARK: Signals */

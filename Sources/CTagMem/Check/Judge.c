@@ -1,4 +1,5 @@
 /* Whether an access may be done: the one place that decides. */
+#include "Report.h"
 #include "Scan.h"
 #include "Space/Kernel.h"
 
@@ -10,6 +11,7 @@
 #endif
 
 enum check { check_none, check_sync, check_async, check_asymm };
+static const uint8_t mode_of[] = { TAGMEM_MODE_NONE, TAGMEM_MODE_SYNC, TAGMEM_MODE_ASYNC, TAGMEM_MODE_ASYMM };
 
 /* As the processor is set, for both directions. */
 static enum check check_of(const struct tagmem_span *span, bool is_store) {
@@ -25,20 +27,6 @@ static enum check check_of(const struct tagmem_span *span, bool is_store) {
 	case PR_MTE_TCF_MASK: return check_asymm;
 	default: return check_none;
 	}
-}
-
-static void report(const struct tagmem_span *span, const struct tagmem_judgement *judgement, size_t size, bool is_store,
-                   enum check check) {
-	struct tagmem_pointer pointer = tagmem_pointer_of(judgement->address);
-	struct tagmem_piece piece = tagmem_piece_of(span, pointer.offset, pointer.offset + 1);
-	struct tagmem_report record = {
-		.address = piece.offset | (uint64_t)pointer.tag << 56,
-		.size = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX,
-		.store = is_store,
-		.mode = check == check_sync ? TAGMEM_MODE_SYNC : check == check_async ? TAGMEM_MODE_ASYNC : TAGMEM_MODE_ASYMM,
-		.allocation_tag = (uint8_t)judgement->allocation_tag,
-	};
-	tagmem_call(SYS_ioctl, piece.mem, TAGMEM_REPORT_FAULT, &record);
 }
 
 /* What is not mapped, or not for that, of [start, end). */
@@ -59,34 +47,44 @@ static bool is_refused(const struct tagmem_span *span, uint64_t start, uint64_t 
 	return false;
 }
 
-/* An access from a pointer on, which is into a span. */
-static struct tagmem_judgement judge(struct tagmem_pointer pointer, uintptr_t address, size_t size, bool is_store,
-                                     bool reports) {
+/* A mismatch, as the thread checks it: true if `judgement` is about one now. */
+static bool is_mismatch(struct tagmem_pointer pointer, uint64_t end, bool is_store, enum check check,
+                        struct tagmem_judgement *judgement) {
 	const struct tagmem_span *span = pointer.span;
-	struct tagmem_judgement judgement = { TAGMEM_ALLOWED, address, 0 };
-	uint64_t start = pointer.offset, end = size < UINT64_MAX - start ? start + size : UINT64_MAX, where = start;
-	if (is_refused(span, start, end, is_store, &judgement.verdict, &where)) {
-		judgement.address = address + (where - start);
-		return judgement;
-	}
-	enum check check = check_of(span, is_store);
-	if (check == check_none) return judgement;
-	struct tagmem_found found = tagmem_scan(span, pointer.tag, start, end);
-	if (found.what == tagmem_all_match) return judgement;
+	struct tagmem_found found = tagmem_scan(span, pointer.tag, pointer.offset, end);
+	if (found.what == tagmem_all_match) return false;
 	if (!span->is_environment) {
 		/* Tags that are gone, or are 0 because the object was cut off: then the memory is gone. */
 		span->pages[found.offset >> tagmem_page_shift] = 0;
 		if (!tagmem_page_of(span, found.offset)) found.what = tagmem_is_gone;
 	}
-	judgement.address = address + (found.offset - start);
-	judgement.allocation_tag = found.tag;
-	if (found.what == tagmem_is_gone) {
-		judgement.verdict = TAGMEM_GONE;
-		return judgement;
-	}
+	judgement->address += found.offset - pointer.offset;
+	judgement->allocation_tag = found.tag;
 	bool is_deferred = check == check_async || (check == check_asymm && is_store);
-	judgement.verdict = is_deferred ? TAGMEM_ALLOWED_DEFERRED : TAGMEM_TAG_FAULT;
-	if (reports) report(span, &judgement, size, is_store, check);
+	judgement->verdict = found.what == tagmem_is_gone ? TAGMEM_GONE :
+	                     is_deferred                  ? TAGMEM_ALLOWED_DEFERRED :
+	                                                    TAGMEM_TAG_FAULT;
+	return true;
+}
+
+/* An access from a pointer on, which is into a span. */
+static struct tagmem_judgement judge(struct tagmem_pointer pointer, uintptr_t address, size_t size, bool is_store,
+                                     bool reports) {
+	enum { one_access = 64 };
+	const struct tagmem_span *span = pointer.span;
+	struct tagmem_judgement judgement = { TAGMEM_ALLOWED, address, 0 }, refusal = judgement;
+	uint64_t start = pointer.offset, end = size < UINT64_MAX - start ? start + size : UINT64_MAX, where = end;
+	if (is_refused(span, start, end, is_store, &refusal.verdict, &where)) {
+		refusal.address = address + (where - start);
+		/* Of many accesses in a row the first that is refused comes first. */
+		if (size <= one_access || where == start) return refusal;
+		end = where;
+	}
+	enum check check = check_of(span, is_store);
+	if (check == check_none || !is_mismatch(pointer, end, is_store, check, &judgement)) return refusal;
+	if (judgement.verdict == TAGMEM_ALLOWED_DEFERRED && refusal.verdict != TAGMEM_ALLOWED) return refusal;
+	if (reports && judgement.verdict != TAGMEM_GONE)
+		tagmem_report_fault(span, &judgement, size, is_store, mode_of[check]);
 	return judgement;
 }
 

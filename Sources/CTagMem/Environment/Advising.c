@@ -175,7 +175,13 @@ TAGMEM_EXPORT int msync(void *address, size_t length, int flags) {
 		return (int)tagmem_result(tagmem_call_cancellable(SYS_msync, address, length, flags));
 	if (flags & ~(MS_ASYNC | MS_SYNC | MS_INVALIDATE) || (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC))
 		return (int)tagmem_result(-EINVAL);
-	return is_mapped(address, length, true);
+	int result = is_mapped(address, length, true);
+	if (result == 0) {
+		tagmem_lock_environment();
+		tagmem_write_adopted();
+		tagmem_unlock_environment();
+	}
+	return result;
 }
 
 TAGMEM_EXPORT int mlock(const void *address, size_t length) {

@@ -72,6 +72,15 @@ int tagmem_start_blocks(void);
 /* Sees that the blocks of a range have memory: 0 or an errno. Those of shared memory must not have been used. */
 int tagmem_back_private(uint64_t start, uint64_t end);
 int tagmem_back_shared(uint64_t start, uint64_t end);
+/* Blocks of an object for shared memory: taken, and mapped at a range. */
+struct tagmem_shared_blocks {
+	struct tagmem_object *object;
+	uint64_t first, count;
+};
+int tagmem_take_shared(uint64_t count, struct tagmem_shared_blocks *blocks);
+int tagmem_back_with(uint64_t start, uint64_t end, const struct tagmem_shared_blocks *blocks);
+/* Pages of a file that is no object's, in all aliases, which are closed. */
+int tagmem_map_foreign_pages(uint64_t start, uint64_t end, int fd, uint64_t offset);
 /* The same shared memory as at `from`, in the same place of the block. */
 int tagmem_back_like(uint64_t from, uint64_t to, uint64_t length);
 /* Whether blocks of the range are of the other kind than `is_shared`, so that it cannot be mapped there: the end of the first
@@ -109,6 +118,8 @@ uint64_t tagmem_end_of_notes(uint64_t start, uint64_t end);
 extern uint64_t tagmem_changes;
 /* Anonymous memory, where nothing is mapped. */
 int tagmem_map_range(uint64_t start, uint64_t end, int protection, bool is_shared, bool reserves);
+/* Shared memory, whose blocks are mapped there already. */
+int tagmem_map_backed_range(uint64_t start, uint64_t end, int protection);
 /* Shared memory that is mapped at `from`, in the same place of a block. */
 int tagmem_map_shared_again(uint64_t from, uint64_t to, uint64_t length, int protection);
 int tagmem_unmap_range(uint64_t start, uint64_t end);
@@ -122,6 +133,13 @@ int tagmem_copy_range(uint64_t from, uint64_t to, uint64_t length);
 uint64_t tagmem_run_of(uint64_t start, uint64_t end, unsigned *bits);
 /* Whether all of it is mapped. */
 bool tagmem_is_mapped(uint64_t start, uint64_t end);
+
+/* MARK: Adopted.c */
+
+/* Pages of shared memory are mapped (1) or are not any more (-1): they may be those of an adopted file. */
+void tagmem_count_adopted(struct tagmem_backing backing, int sign);
+/* Writes the contents of adopted files to them. */
+void tagmem_write_adopted(void);
 
 /* MARK: Adopting.c */
 
@@ -147,6 +165,9 @@ static inline bool tagmem_in_environment(const void *address, uint64_t *offset) 
 }
 
 static inline void *tagmem_address_at(uint64_t offset) { return (void *)(tagmem_environment->base + offset); }
+
+/* The main thread begins as if it had called prctl: none, sync, async or asymm, and ,store-only behind it. An errno. */
+int tagmem_begin_in_mode(const char *name);
 
 #pragma GCC visibility pop
 

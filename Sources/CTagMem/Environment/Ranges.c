@@ -68,10 +68,24 @@ int tagmem_map_range(uint64_t start, uint64_t end, int protection, bool is_share
 	return error;
 }
 
+static void count_adopted(uint64_t start, uint64_t end, int sign) {
+	while (start < end) {
+		struct tagmem_backing backing = tagmem_backing_of(start, end);
+		tagmem_count_adopted(backing, sign);
+		start += backing.length;
+	}
+}
+
 int tagmem_map_shared_again(uint64_t from, uint64_t to, uint64_t length, int protection) {
 	int error = tagmem_back_like(from, to, length);
-	return error ? error : set(to, to + length, protection, true);
+	if (!error)
+		error = set(to, to + length, protection, true);
+	if (!error)
+		count_adopted(to, to + length, 1);
+	return error;
 }
+
+int tagmem_map_backed_range(uint64_t start, uint64_t end, int protection) { return set(start, end, protection, true); }
 
 static int unmap_run(uint64_t start, uint64_t end, bool is_shared) {
 	tagmem_changes++;
@@ -86,6 +100,8 @@ static int unmap_run(uint64_t start, uint64_t end, bool is_shared) {
 			error = tagmem_restore_pages(start, next);
 		else if (!is_shared)
 			for_places(start, next, give);
+		else
+			count_adopted(start, next, -1);
 		tagmem_note(start, next, 0, tagmem_noted_max);
 		start = next;
 	}

@@ -71,12 +71,17 @@ static __attribute__((constructor(102))) void start(void) {
 	error = attach(way);
 	if (error)
 		give_up(tagmem_objects[0].path, "cannot be attached", error);
+	const char *mode = getenv("TAGMEM_MODE");
+	error = mode != NULL && *mode != 0 ? tagmem_begin_in_mode(mode) : 0;
+	if (error)
+		give_up("TAGMEM_MODE", mode, error);
 	errno = saved;
 }
 
 static __attribute__((destructor(102))) void end(void) {
 	if (tagmem_environment == NULL)
 		return;
+	tagmem_write_adopted();
 	for (size_t i = 0; i < tagmem_object_max; i++) {
 		if (tagmem_objects[i].process != 0)
 			tagmem_remove_object(&tagmem_objects[i]);

@@ -6,7 +6,9 @@
 static unsigned next_tag(unsigned tag, unsigned offset, unsigned exclude) {
 	if (exclude == 0) return (tag + offset) & 0xf;
 	if (exclude == tagmem_all_tags) return 0;
-	while (exclude >> tag & 1) tag = (tag + 1) & 0xf;
+	if (offset == 0) {
+		while (exclude >> tag & 1) tag = (tag + 1) & 0xf;
+	}
 	for (; offset > 0; offset--) {
 		do tag = (tag + 1) & 0xf;
 		while (exclude >> tag & 1);

@@ -12,7 +12,7 @@ int alias_call_count;
 bool alias_is_bad[alias_size / 16];
 enum tagmem_verdict alias_load_fault = TAGMEM_TAG_FAULT, alias_store_fault = TAGMEM_TAG_FAULT;
 _Thread_local struct tagmem_trap_result alias_result;
-_Thread_local long alias_traps;
+_Thread_local volatile long alias_traps;
 void (*alias_not_done)(int number, siginfo_t *info, ucontext_t *context);
 bool alias_is_native;
 int failures;
@@ -20,20 +20,31 @@ uint64_t seed;
 static uint64_t random_state;
 
 static struct tagmem_span span;
+static uint16_t closed[alias_pages]; /* pages; how often */
 
-void alias_map(void) {
+static void map(int flags) {
 	alias_file = memfd_create("alias", MFD_CLOEXEC);
 	if (ftruncate(alias_file, alias_size) != 0) {
 		abort();
 	}
-	alias = mmap(NULL, alias_size, PROT_READ | PROT_WRITE, MAP_SHARED, alias_file, 0);
+	alias = mmap(NULL, alias_size, PROT_READ | PROT_WRITE, MAP_SHARED | flags, alias_file, 0);
 	plain = mmap(NULL, alias_size, PROT_READ | PROT_WRITE, MAP_SHARED, alias_file, 0);
-	span = (struct tagmem_span){.base = (uintptr_t)alias, .plain = plain};
+	span = (struct tagmem_span){.base = (uintptr_t)alias, .plain = plain, .closed = closed};
 }
+
+/* Check's. */
+_Thread_local struct tagmem_thread tagmem_thread __attribute__((tls_model("initial-exec")));
+
+void alias_map(void) { map(0); }
+
+void alias_map_low(void) { map(MAP_32BIT); }
 
 void alias_protect(int protection) {
 	if (mprotect(alias, alias_size, protection) != 0) {
 		abort();
+	}
+	for (int i = 0; i < alias_pages; i++) {
+		closed[i] = protection == PROT_NONE;
 	}
 }
 

@@ -16,6 +16,7 @@ enum { alias_pages = 24, alias_size = alias_pages * 4096, alias_calls_max = 256 
 
 extern char *alias, *plain; /* the alias that opens and closes; the plain one */
 void alias_map(void);
+void alias_map_low(void); /* below 4 GiB */
 void alias_protect(int protection);
 /* Another object behind both, of the same size, that can be cut. */
 extern int alias_file;
@@ -34,9 +35,11 @@ extern enum tagmem_verdict alias_load_fault, alias_store_fault; /* what a mismat
 /* SIGSEGV, SIGBUS and SIGFPE on a stack of their own. In a trap, `alias_result` is what came of it; if it was not done, the
  * program goes on in `alias_not_done`. */
 extern _Thread_local struct tagmem_trap_result alias_result;
-extern _Thread_local long alias_traps;
+extern _Thread_local volatile long alias_traps;
 extern void (*alias_not_done)(int number, siginfo_t *info, ucontext_t *context);
 extern bool alias_is_native; /* signals are not tagmem_trap's */
+/* Trap's: whether what follows is done in the same trap. */
+extern bool tagmem_goes_ahead;
 void alias_handle_signals(void);
 void alias_signal_stack(void); /* of another thread */
 

@@ -390,13 +390,16 @@ int main(int argc, char **argv) {
 	alias_map();
 	alias_protect(PROT_NONE);
 	alias_handle_signals();
-	straddles();
-	orders();
-	repeats();
-	comparisons();
-	masks();
-	deferred();
-	others();
+	for (int i = 0; i < 2; i++) {
+		tagmem_goes_ahead = i == 0;
+		straddles();
+		orders();
+		repeats();
+		comparisons();
+		masks();
+		deferred();
+		others();
+	}
 	gone();
 	return finish();
 }

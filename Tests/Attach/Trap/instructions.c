@@ -101,6 +101,7 @@ int main(int argc, char **argv) {
 	alias_handle_signals();
 	for (int round = 0; round < rounds; round++) {
 		fill_memory();
+		tagmem_goes_ahead = round % 2 == 0;
 		for (const struct instruction *instruction = instructions; instruction < instructions_end; instruction++) {
 			try(instruction);
 		}

@@ -9,8 +9,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const uintptr_t address_bits = UINTPTR_MAX >> 8;
-
 /// Two pages whose data is 'x' and whose tags are 5.
 static char *prepare(unsigned long modes) {
     char *memory = map_tagged(2);

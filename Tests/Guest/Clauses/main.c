@@ -12,8 +12,12 @@
 /// Seconds for one clause.
 enum { most_seconds = 60 };
 
-static const struct clause *const groups[] = {mapping_clauses, fault_clauses,   mode_clauses,   syscall_clauses,
-                                              tag_clauses,     process_clauses, ptrace_clauses, core_clauses};
+static const struct clause *const groups[] = {
+    mapping_clauses, fault_clauses, mode_clauses, syscall_clauses, tag_clauses, process_clauses,
+#ifdef __aarch64__
+    ptrace_clauses,  core_clauses,
+#endif
+};
 
 static bool holds(const struct clause *clause) {
     pid_t child = fork();

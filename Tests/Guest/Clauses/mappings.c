@@ -19,6 +19,7 @@ static void hwcap_asymmetric(void) {
     expect(getauxval(AT_HWCAP2) & HWCAP2_MTE3);
 }
 
+#ifdef __aarch64__
 static void cpuinfo(void) {
     FILE *file = fopen("/proc/cpuinfo", "re");
     expect(file != NULL);
@@ -32,6 +33,7 @@ static void cpuinfo(void) {
     }
     expect(processors == sysconf(_SC_NPROCESSORS_ONLN));
 }
+#endif
 
 /// A fresh mapping: data and tags are 0, tags can be set, and the data is at any pointer whose tag they are.
 static void check_mapping(char *memory) {
@@ -81,6 +83,7 @@ static void posix_shared_memory(void) {
     check_mapping(map(size, read_write | PROT_MTE, MAP_SHARED, fd));
 }
 
+#ifdef __aarch64__
 static void system_v_shared_memory(void) {
     int id = shmget(IPC_PRIVATE, size, IPC_CREAT | 0600);
     expect(id >= 0);
@@ -89,6 +92,7 @@ static void system_v_shared_memory(void) {
     expect(mprotect(memory, size, read_write | PROT_MTE) == 0);
     check_mapping(memory);
 }
+#endif
 
 /// Contents stay.
 static void by_mprotect(void) {
@@ -219,14 +223,18 @@ static void moved_by_mremap(void) {
 const struct clause mapping_clauses[] = {
     {"hwcap-mte", hwcap},
     {"hwcap-mte3", hwcap_asymmetric},
+#ifdef __aarch64__
     {"cpuinfo", cpuinfo},
+#endif
     {"prot-mte-anonymous-private", anonymous_private},
     {"prot-mte-anonymous-shared", anonymous_shared},
     {"prot-mte-tmpfs-shared", tmpfs_shared},
     {"prot-mte-tmpfs-private", tmpfs_private},
     {"prot-mte-memfd", memory_file},
     {"prot-mte-posix-shm", posix_shared_memory},
+#ifdef __aarch64__
     {"prot-mte-sysv-shm", system_v_shared_memory},
+#endif
     {"prot-mte-by-mprotect", by_mprotect},
     {"prot-mte-by-mprotect-of-a-page", by_mprotect_of_a_page},
     {"prot-mte-refused-for-other-files", refused_for_other_files},

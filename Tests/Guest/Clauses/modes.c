@@ -61,6 +61,8 @@ static void per_thread(void) {
 
 // MARK: Preferred modes
 
+#ifdef __aarch64__
+
 /// Calls with the file of each processor.
 static void each_processor(void (*function)(int fd, const char *argument), const char *argument) {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -90,6 +92,37 @@ static void write_preferred(int fd, const char *mode) {
 static void refuse_preferred(int fd, const char *mode) {
     expect_errno(write(fd, mode, strlen(mode)), EINVAL);
 }
+
+#else
+
+/// There are no files, but functions of the library.
+static void each_processor(void (*function)(int fd, const char *argument), const char *argument) {
+    function(-1, argument);
+}
+
+static unsigned mode_of(const char *mode) {
+    return strcmp(mode, "sync") == 0    ? TAGMEM_MODE_SYNC
+           : strcmp(mode, "async") == 0 ? TAGMEM_MODE_ASYNC
+           : strcmp(mode, "asymm") == 0 ? TAGMEM_MODE_ASYMM
+                                        : TAGMEM_MODE_NONE;
+}
+
+static void expect_preferred(int fd, const char *mode) {
+    (void)fd;
+    expect(tagmem_preferred_mode() == mode_of(mode));
+}
+
+static void write_preferred(int fd, const char *mode) {
+    expect(tagmem_set_preferred_mode(mode_of(mode)) == 0);
+    expect_preferred(fd, mode);
+}
+
+static void refuse_preferred(int fd, const char *mode) {
+    (void)fd;
+    expect_errno(tagmem_set_preferred_mode(mode_of(mode)), EINVAL);
+}
+
+#endif
 
 static void preferred_by_default(void) {
     each_processor(expect_preferred, "async");

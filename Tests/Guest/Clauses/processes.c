@@ -99,6 +99,8 @@ static void wiped_on_fork(void) {
     expect_pages(memory, 1);
 }
 
+#ifdef __aarch64__
+
 int print_initial_state(void) {
     unsigned tagged = 0;
     char line[512];
@@ -108,6 +110,14 @@ int print_initial_state(void) {
     bool right = smaps != NULL && prctl(PR_GET_TAGGED_ADDR_CTRL, 0, 0, 0, 0) == 0 && !tco() && tagged == 0;
     return right ? 0 : 1;
 }
+
+#else
+
+int print_initial_state(void) {
+    return prctl(PR_GET_TAGGED_ADDR_CTRL, 0, 0, 0, 0) == 0 && !tco() ? 0 : 1;
+}
+
+#endif
 
 static void execute(void *unused) {
     (void)unused;

@@ -68,6 +68,8 @@ void expect_tags(const void *pointer, size_t size, unsigned tag) {
     }
 }
 
+#ifdef __aarch64__
+
 bool is_tagged_mapping(const void *pointer) {
     uintptr_t address = (uintptr_t)with_tag(pointer, 0);
     FILE *smaps = fopen("/proc/self/smaps", "re");
@@ -89,6 +91,14 @@ bool is_tagged_mapping(const void *pointer) {
         fail("no mapping at %p", pointer);
     return tagged;
 }
+
+#else
+
+bool is_tagged_mapping(const void *pointer) {
+    return tagmem_get_tag(pointer) >= 0;
+}
+
+#endif
 
 // MARK: Faults
 
@@ -131,11 +141,11 @@ int store_fault(void *pointer, uint8_t value) {
 }
 
 int load_word_fault(const void *pointer, uint64_t *value) {
-    guarded(__asm__ volatile("ldr %0, [%1]" : "=r"(*value) : "r"(pointer) : "memory"));
+    guarded(*value = load_word(pointer));
 }
 
 int store_word_fault(void *pointer, uint64_t value) {
-    guarded(__asm__ volatile("str %0, [%1]" ::"r"(value), "r"(pointer) : "memory"));
+    guarded(store_word(pointer, value));
 }
 
 void enter(unsigned long modes, unsigned long included) {
