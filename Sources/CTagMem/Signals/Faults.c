@@ -82,7 +82,7 @@ void tagmem_on_fault(int number, siginfo_t *info, void *context) {
 		/* A stand-in comes when it is not blocked. */
 		if (tagmem_is_timer(info) && !tagmem_take_deferred(info))
 			return;
-		info->si_signo = tagmem_counterpart(number);
+		tagmem_end_wait(info);
 		tagmem_raise_sent(info->si_signo, info, context);
 		return;
 	}
