@@ -116,7 +116,7 @@ enum { no_fault = -1, another_fault = -2 };
 			is_expected = 1; \
 			__VA_ARGS__; \
 		} else { \
-			where_ = fault_code == SEGV_MTESERR ? fault_address - memory : another_fault; \
+			where_ = fault_code == SEGV_MTESERR ? fault_address - memory : (long)another_fault; \
 		} \
 		is_expected = 0; \
 		where_; \
