@@ -24,6 +24,9 @@ let package = Package(
         // libfuse3's low-level interface for Swift.
         .target(name: "CFuse", linkerSettings: [.linkedLibrary("fuse3")]),
 
+        // The ioctls, for the file system and for programs.
+        .target(name: "CTagMemABI"),
+
         // libfdt for Swift.
         .systemLibrary(name: "CFDT"),
 
@@ -37,7 +40,7 @@ let package = Package(
         .target(
             name: "TagMemFS",
             dependencies: [
-                "TagMemCore", "TagMemDeviceTree", "CFuse", "SVGDrawing",
+                "TagMemCore", "TagMemDeviceTree", "CFuse", "CTagMemABI", "SVGDrawing",
                 .product(name: "DequeModule", package: "swift-collections"),
             ],
             swiftSettings: strict),
@@ -64,11 +67,10 @@ let package = Package(
         // Tests: a target per module, what they share, and an end-to-end target that mounts.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         .target(
-            name: "InstructionLog", dependencies: ["TagMemCore"], path: "Tests/InstructionLog",
-            swiftSettings: strict),
+            name: "InstructionLog", dependencies: ["TagMemCore", "TestSupport"], path: "Tests/InstructionLog",
+            exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "TagMemCoreTests", dependencies: ["TagMemCore", "InstructionLog", "TestSupport"],
-            exclude: ["Fixtures"],
             swiftSettings: strict),
         .testTarget(
             name: "TagMemDeviceTreeTests", dependencies: ["TagMemDeviceTree", "TagMemCore", "TestSupport"],
@@ -88,7 +90,9 @@ let package = Package(
         .executableTarget(name: "tagmem-client", dependencies: ["CGuest"], path: "Tests/Client"),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["tagmemd", "tagmem-client", "InstructionLog", "TestSupport"],
+            dependencies: [
+                "tagmemd", "tagmem-client", "CTagMemABI", "TagMemCore", "InstructionLog", "TestSupport",
+            ],
             exclude: ["Guest/Fixtures"],
             swiftSettings: strict),
     ],

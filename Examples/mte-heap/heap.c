@@ -92,6 +92,13 @@ static uint32_t block_of(const void *pointer) {
 }
 
 static void set_tags(void *pointer, uint32_t granules) {
+#ifdef TAGMEM_H
+    // libtagmem's arm_acle.h. Where the device checks, each store of a tag is a request to it.
+    if (granules > 1) {
+        tagmem_set_tags(pointer, (size_t)granules * granule);
+        return;
+    }
+#endif
     for (uint32_t i = 0; i < granules; i++)
         __arm_mte_set_tag((char *)pointer + (size_t)i * granule);
 }

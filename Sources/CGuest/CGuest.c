@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,13 +23,14 @@ static void hand_on(int number) {
 }
 
 // The new process, until it is the program. Says why it is not.
-static void become(const char *const *arguments, const int *descriptors, int count, pid_t parent, int report) {
+static void become(const char *const *arguments, const int *descriptors, int count, bool is_beside, pid_t parent,
+                   int report) {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() == parent) {
-        int result = 0;
+        int result = is_beside ? setpgid(0, 0) : 0;
         for (int i = 0; i < count && result == 0; i++) result = fcntl(descriptors[i], F_SETFD, 0);
         if (result == 0) execvp(arguments[0], (char *const *)arguments);
     }
@@ -37,7 +39,7 @@ static void become(const char *const *arguments, const int *descriptors, int cou
     _exit(127);
 }
 
-pid_t cguest_start(const char *const *arguments, const int *descriptors, int count) {
+static pid_t start(const char *const *arguments, const int *descriptors, int count, bool is_beside) {
     int report[2];
     if (pipe2(report, O_CLOEXEC) != 0) return -errno;
     // What arrives before there is a program waits.
@@ -49,7 +51,7 @@ pid_t cguest_start(const char *const *arguments, const int *descriptors, int cou
     sigaddset(&handed, SIGQUIT);
     sigprocmask(SIG_BLOCK, &handed, &before);
     pid_t parent = getpid(), process = fork();
-    if (process == 0) become(arguments, descriptors, count, parent, report[1]);
+    if (process == 0) become(arguments, descriptors, count, is_beside, parent, report[1]);
     int error = process < 0 ? errno : 0;
     close(report[1]);
     if (process > 0) {
@@ -57,7 +59,7 @@ pid_t cguest_start(const char *const *arguments, const int *descriptors, int cou
         if (read(report[0], &told, sizeof told) == sizeof told) {
             waitpid(process, NULL, 0);
             error = told;
-        } else {
+        } else if (!is_beside) {
             program = process;
             struct sigaction on = {.sa_handler = hand_on, .sa_flags = SA_RESTART}, off = {.sa_handler = SIG_IGN};
             sigaction(SIGTERM, &on, NULL);
@@ -70,6 +72,14 @@ pid_t cguest_start(const char *const *arguments, const int *descriptors, int cou
     sigprocmask(SIG_SETMASK, &before, NULL);
     return error != 0 ? -error : process;
 }
+
+pid_t cguest_start(const char *const *arguments, const int *descriptors, int count) {
+    return start(arguments, descriptors, count, false);
+}
+
+pid_t cguest_start_beside(const char *const *arguments) { return start(arguments, NULL, 0, true); }
+
+int cguest_watch(pid_t process) { return (int)syscall(SYS_pidfd_open, process, 0); }
 
 bool cguest_has_ended(pid_t process) {
     siginfo_t end = {0};

@@ -119,6 +119,10 @@ void tagmem_unlock(void);
 TAGMEM_SHARED void tagmem_close_page(uintptr_t address);
 TAGMEM_SHARED void tagmem_open_page(uintptr_t address);
 
+/* The same for a page of a view that the device refuses, however often it is said. */
+void tagmem_close_refused_page(uintptr_t address);
+void tagmem_open_refused_page(uintptr_t address);
+
 /* The library's own loads and stores of what may be gone (an object that shrinks, a daemon that dies) are in Touch.S. If the
  * context of a SIGBUS or SIGSEGV is in one of them, this lets it return an error, and the signal is done. Handlers ask it
  * first, and have both signals unblocked. */
@@ -188,8 +192,8 @@ struct tagmem_judgement {
 };
 
 /* Judges one access as the thread checks it now, all granules of it, across pages. Reports tag faults to the device's log
- * (TAGMEM_REPORT_FAULT) if `reports`. What is not mapped comes before what has another tag. A read-modify-write is judged
- * as a load and then as a store. Async-signal-safe. */
+ * (TAGMEM_REPORT_FAULT) if `reports`. What is not mapped comes before what has another tag; of more than 64 bytes, which
+ * are many accesses, the lowest address comes first. A read-modify-write is judged as a load and then as a store. Async-signal-safe. */
 TAGMEM_SHARED struct tagmem_judgement tagmem_judge(uintptr_t address, size_t size, bool is_store, bool reports);
 
 /* An access that instrumented code makes next must fault at its own instruction: closes the page of `fault`, its fault
@@ -200,6 +204,10 @@ void tagmem_close_for_access(uintptr_t address, size_t size, uintptr_t fault, ui
 /* The trap has done an instruction (TAGMEM_TRAP_DONE) that the kernel had refused at `address` (si_addr): `program_counter`
  * is where it was, the context as it was refused or behind it. Opens what can be opened. */
 void tagmem_access_done(uintptr_t address, uintptr_t program_counter, const ucontext_t *context);
+
+/* In the way `views`: an access to that page has come to the trap, refused by the device (SIGBUS), or because it is closed. It
+ * is closed while the device would refuse it: each time that costs several requests. Async-signal-safe. */
+void tagmem_page_refused(uintptr_t address, bool is_by_device);
 
 /* Around each call of a handler of the program, of any signal, on the stack that it runs on: `interrupted` is the context
  * that it gets, and what the first returns goes to the second. A handler that is left by siglongjmp is noticed later. */
@@ -246,10 +254,10 @@ struct tagmem_trap_result {
 struct tagmem_trap_result tagmem_trap(ucontext_t *context);
 
 /* While tagmem_trap does an instruction, the plain alias may raise SIGBUS or SIGSEGV (the object was cut; the daemon ended;
- * it was detached), and the instruction itself SIGSEGV (a misaligned vector) and SIGFPE (a division). So these three are
- * not blocked while tagmem_trap runs (SA_NODEFER), and their handlers ask this first. True: it was that, and the handler
- * returns at once; tagmem_trap will say FAULT with TAGMEM_GONE or TAGMEM_UNMAPPED, or SIGNAL. Where SIGFPE's handler does
- * not ask, the program's gets a context that is not the program's. */
+ * it was detached), and the instruction itself SIGSEGV (a misaligned vector). So these two are not blocked while tagmem_trap
+ * runs (SA_NODEFER), and their handlers ask this first. True: it was that, and the handler returns at once; tagmem_trap will
+ * say FAULT with TAGMEM_GONE or TAGMEM_UNMAPPED, or SIGNAL. SIGFPE's handler may ask it as well: where it does not, a
+ * program that unmasks exceptions of floating point gets theirs with a context that is not its own. */
 bool tagmem_trap_recover(const siginfo_t *info, ucontext_t *context);
 
 /* MARK: Signals */

@@ -42,6 +42,8 @@ enum FileError: Error, Equatable {
     case readaheadRefused
     /// The file does not do this.
     case notSupported
+    /// No ioctl of this file.
+    case unknownCommand
     /// Too much is waiting already.
     case overloaded
     /// The file system is being unmounted.
@@ -66,6 +68,7 @@ enum FileError: Error, Equatable {
         case .isDirectory: EISDIR
         case .wouldBlock, .readaheadRefused: EAGAIN
         case .interrupted: EINTR
+        case .unknownCommand: ENOTTY
         case .overloaded: ENOMEM
         case .unmounting: ENOTCONN
         }

@@ -64,9 +64,13 @@ extension FileSystem {
     /// When what a file or a directory shows was changed last.
     private func contentChange(of node: NodeID, _ role: Role) -> ContentChange {
         if case .objects(let use) = role { return tree.changes(in: use) ?? ContentChange() }
-        guard role.showsObject, let object = object(of: node) else { return ContentChange() }
+        guard role.showsObject || role == .core, let object = object(of: node) else { return ContentChange() }
         let changes = directory.withObject(object) { $0.changes } ?? ContentChanges()
-        return role == .tags || role == .tagsHex ? changes.tags : changes.memory
+        switch role {
+        case .tags, .tagsHex: return changes.tags
+        case .core: return changes.all
+        default: return changes.memory
+        }
     }
 
     private func links(to role: Role, _ entry: ObjectTree.Entry?) -> nlink_t {
@@ -97,6 +101,7 @@ extension FileSystem {
         }
         guard node.object != 0, role != .deviceNode else { return (0, 0) }
         guard let object = object(of: node) else { throw .notFound }
+        if role == .core { return (CoreLayout(objectSize: directory.size(of: .mem, object)).size, 0) }
         // Memory is counted once: the other files only show it. `checked` has no size to say, as /proc/PID/mem has none.
         guard let kind = AliasKind(role) else { return (0, 0) }
         let size = directory.shownSize(of: kind, object)

@@ -40,7 +40,10 @@ extension FileSystem {
         case .object:
             guard let use = use(of: node) else { throw .notFound }
             var files = use == .untagged ? [("mem", .mem)] : Self.taggedFiles
-            if node.object != ObjectID.physical.number { files.append(("pages", .pages)) }
+            if node.object != ObjectID.physical.number {
+                if use == .tagged { files.append(("core", .core)) }
+                files.append(("pages", .pages))
+            }
             return files.map { ($0.name, NodeID(object: node.object, role: $0.role)) }
         case .viewsDirectory:
             guard use(of: node) == .tagged else { throw .notFound }
@@ -63,6 +66,7 @@ extension FileSystem {
         case .deviceNode, .deviceProperty: return firmware.entry(node) != nil
         case .object, .mem: return use(of: node) != nil
         case .pages: return node.object != ObjectID.physical.number && use(of: node) != nil
+        case .core: return node.object != ObjectID.physical.number && use(of: node) == .tagged
         default: return use(of: node) == .tagged
         }
     }

@@ -95,7 +95,8 @@ final class FileSystem: @unchecked Sendable {
             return KnobFile(self, node: node, knob)
         default:
             guard let object = object(of: node) else { throw .notFound }
-            return try objectFile(node, role, object, isWritable)
+            return try objectFile(
+                node, role, object, isReadable: flags & O_ACCMODE != O_WRONLY, isWritable: isWritable)
         }
     }
 
@@ -114,13 +115,14 @@ final class FileSystem: @unchecked Sendable {
     private var statistics: Statistics { Statistics(directory, counters, map: dram.map, objects: tree) }
 
     private func objectFile(
-        _ node: NodeID, _ role: Role, _ object: ObjectID, _ isWritable: Bool
+        _ node: NodeID, _ role: Role, _ object: ObjectID, isReadable: Bool, isWritable: Bool
     ) throws(FileError) -> OpenFile {
         func file(_ kind: AliasKind?, _ codec: MemoryCodec, _ check: AccessCheck) throws(FileError)
             -> OpenFile
         {
             try MemoryFile(
-                self, node: node, Alias(object: object, kind: kind), codec, check, isWritable: isWritable)
+                self, node: node, Alias(object: object, kind: kind), codec, check, isReadable: isReadable,
+                isWritable: isWritable)
         }
         switch role {
         case .mem: return try file(.mem, .bytes, .none)
@@ -133,6 +135,9 @@ final class FileSystem: @unchecked Sendable {
         case .pages:
             if isWritable { throw .accessDenied }
             return PagesFile(node: node, object, directory)
+        case .core:
+            if isWritable { throw .accessDenied }
+            return try CoreFile(self, node: node, object)
         default: throw .notSupported
         }
     }

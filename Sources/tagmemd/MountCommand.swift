@@ -12,7 +12,7 @@ struct MountCommand: ParsableCommand {
             tagmemd [SOURCE] MOUNTPOINT [--size SIZE] [--base ADDRESS] [-o OPTIONS] [-f] [-d]
             tagmemd [SOURCE] MOUNTPOINT --machine OPTIONS [-m SIZE] [-o OPTIONS] [-f] [-d]
             tagmemd [SOURCE] MOUNTPOINT --dtb FILE [-o OPTIONS] [-f] [-d]
-            tagmemd qemu … | tagmemd dtb … | tagmemd simulate … (see tagmemd qemu --help and so on)
+            tagmemd run … | tagmemd qemu … | tagmemd dtb … | tagmemd simulate … (see tagmemd run --help and so on)
             """,
         discussion: """
             The device has SIZE bytes of data memory at physical address ADDRESS, and right behind it the tag storage: \

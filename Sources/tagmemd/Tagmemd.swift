@@ -7,7 +7,7 @@ import TagMemFS
 enum Tagmemd {
     /// The commands beside mounting, which has no name: `tagmemd MOUNTPOINT`.
     private static let commands: [any ParsableCommand.Type] = [
-        SimulateCommand.self, DeviceTreeCommand.self, QEMUCommand.self,
+        SimulateCommand.self, DeviceTreeCommand.self, QEMUCommand.self, RunCommand.self,
     ]
 
     /// One line on stderr and a status for every failure: 64 for a wrong command line, 1 for everything else.

@@ -149,7 +149,12 @@ struct CheckedAccessTests {
 
     // MARK: Modes
 
-    @Test("What a mismatch does, by mode", arguments: ["none", "sync", "async", "asymm"])
+    @Test(
+        "What a mismatch does, by mode",
+        arguments: [
+            "none", "sync", "async", "asymm", "sync,store-only", "async,store-only", "asymm,store-only",
+            "sync,canonical",
+        ])
     func modes(mode: String) throws {
         try withDevice { device in
             let base = device.map.base
@@ -157,7 +162,8 @@ struct CheckedAccessTests {
             #expect(try device.mode() == "\(mode)\n")
             try device.store([1, 2, 3, 4], at: base)
             try device.setTag(7, at: base, granules: 1)
-            let loadsFault = mode == "sync" || mode == "asymm"
+            let isStoreOnly = mode.contains("store-only")
+            let loadsFault = mode.hasPrefix("sync") && !isStoreOnly || mode == "asymm"
             let view = try device.openView(8)
             if loadsFault {
                 #expect(throws: Errno(EFAULT)) { try view.read(at: base, count: 4) }
@@ -165,17 +171,19 @@ struct CheckedAccessTests {
                 #expect(try view.read(at: base, count: 4) == [1, 2, 3, 4])
             }
             #expect(try device.tfsr() == (mode == "async" ? "1\n" : "0\n"))
-            if mode == "sync" {
+            if mode.hasPrefix("sync") {
                 #expect(throws: Errno(EFAULT)) { try view.write([9, 9], at: base) }
                 #expect(try device.memory(at: base, count: 4) == [1, 2, 3, 4])
             } else {
                 #expect(try view.write([9, 9], at: base) == 2)
                 #expect(try device.memory(at: base, count: 4) == [9, 9, 3, 4])
             }
-            let defers = mode == "async" || mode == "asymm"
+            let defers = mode.hasPrefix("async") || mode.hasPrefix("asymm")
             #expect(try device.tfsr() == (defers ? "1\n" : "0\n"))
             let faults = try device.faults()
-            #expect(faults.map { $0["access"] } == (mode == "none" ? [] : ["load", "store"]))
+            #expect(
+                faults.map { $0["access"] }
+                    == (mode == "none" ? [] : isStoreOnly ? ["store"] : ["load", "store"]))
             #expect(faults.allSatisfy { $0["mode"] == mode })
             #expect(try device.counters()["tag_check_faults_async"] == (mode == "async" ? 2 : defers ? 1 : 0))
 
@@ -187,6 +195,38 @@ struct CheckedAccessTests {
             _ = try? view.write([9], at: base)
             #expect(try device.tfsr() == (defers ? "1\n" : "0\n"))
             if defers { try? view.close() } else { try view.close() }
+        }
+    }
+
+    @Test("Canonical checks: memory without tags is for pointers with tag 0") func canonicalTags() throws {
+        try withDevice { device in
+            let storage = device.map.tagBase + 0x100
+            let checked = try device.open("phys/checked")
+            let views = try [device.openView(0), device.openView(6)]
+            #expect(throws: Errno(EOPNOTSUPP)) { try views[0].read(at: storage, count: 1) }
+            try device.setMode("sync,canonical")
+            // Tag storage is memory without tags; what is stored there are tags all the same.
+            #expect(try views[0].write([0x66, 0x66], at: storage) == 2)
+            #expect(try checked.read(at: storage, count: 3) == [0x66, 0x66, 0])
+            let faults = try device.newFaults {
+                #expect(throws: Errno(EFAULT)) { try views[1].read(at: storage, count: 1) }
+                #expect(throws: Errno(EFAULT)) { try checked.write([1], at: 6 << 56 | storage) }
+            }
+            #expect(faults.map { $0["allocation_tag"] } == ["0", "0"])
+            #expect(faults.map(\.offset) == [storage, storage])
+            let tagged = device.map.base + 0x100 * 32
+            #expect(try views[1].read(at: tagged, count: 128).count == 64)
+            #expect(throws: Errno(ENXIO)) { try views[0].read(at: device.map.base - 1, count: 1) }
+
+            // A mapping of it is taken away with the mode.
+            let script = try Script()
+            try script.map(0, device.view(0), at: storage & ~0xfff)
+            #expect(try script("store 0 256 1 0x77") == "ok")
+            #expect(try script("msync 0") == "ok")
+            #expect(try device.open("phys/tags").read(at: tagged / 32, count: 1) == [0x77])
+            #expect(throws: Errno(EFAULT)) { try views[1].read(at: tagged, count: 1) }
+            try device.setMode("sync")
+            #expect(try script("load 0 256").hasPrefix("SIGBUS"))
         }
     }
 

@@ -161,6 +161,26 @@ struct MappingTests {
         }
     }
 
+    @Test("store-only: a page that stores may not touch is refused, one whose stores fault later is not")
+    func storeOnly() throws {
+        try withDevice { device in
+            try device.setMode("sync,store-only")
+            #expect(try touch(device, 1, device.map.base, "load").output.hasPrefix("SIGBUS"))
+            #expect(try device.openView(1).read(at: device.map.base, count: 4) == [0, 0, 0, 0])
+            for (value, mode) in ["async,store-only", "asymm,store-only"].enumerated() {
+                try device.setMode(mode)
+                let faults = try device.newFaults {
+                    #expect(try touch(device, 1, device.map.base, "load").succeeded)
+                    let script = try Script()
+                    try script.map(0, device.view(1), at: device.map.base)
+                    #expect(try script("store 0 8 1 \(value + 1)") == "ok")
+                    #expect(try script("msync 0") == "EIO")
+                }
+                #expect(faults.map { $0["access"] } == ["store"] && faults.map { $0["mode"] } == [mode])
+            }
+        }
+    }
+
     @Test("In async, each changed granule of another tag is a fault when the page comes back")
     func asynchronousStores() throws {
         try withDevice { device in

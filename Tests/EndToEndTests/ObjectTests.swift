@@ -4,7 +4,7 @@ import Testing
 @Suite("Objects: made, named, owned, listed and removed", .timeLimit(.minutes(2)))
 struct ObjectTests {
     private static let taggedFiles = [
-        "checked", "mem", "mode", "pages", "tags", "tags.hex", "tfsr", "views",
+        "checked", "core", "mem", "mode", "pages", "tags", "tags.hex", "tfsr", "views",
     ]
 
     @Test("A directory is populated at once, and goes with its files") func lifeOfAnObject() throws {
@@ -19,6 +19,7 @@ struct ObjectTests {
             for (name, mode) in [
                 ("tagged/heap", 0o40755), ("tagged/heap/mem", 0o100600), ("tagged/heap/views/0", 0o100666),
                 ("tagged/heap/checked", 0o100666), ("tagged/heap/tags", 0o100600),
+                ("tagged/heap/core", 0o100400),
                 ("tagged/heap/pages", 0o100444), ("untagged/cache/mem", 0o100600),
             ] as [(String, mode_t)] {
                 let found = try status(of: device.path(name))

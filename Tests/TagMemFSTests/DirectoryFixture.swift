@@ -66,7 +66,7 @@ final class DirectoryFixture {
         case .cachedWrite:
             start = Page.start(start)
             length = Int(Page.size)
-        case .read, .write, .writeback: break
+        case .read, .write, .writeback, .instruction: break
         }
         return begin(purpose, kind, at: start, count: length)
     }

@@ -15,7 +15,7 @@ import Testing
             #expect(role.rawValue == rawValue)
             roles.append(role)
         }
-        #expect(roles.count == 16 + 9 + 16 + Knob.allCases.count)
+        #expect(roles.count == 16 + 10 + 16 + Knob.allCases.count)
         #expect(Set(roles).count == roles.count)
         #expect(
             roles.filter(\.isDirectory) == [

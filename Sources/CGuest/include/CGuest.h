@@ -12,6 +12,13 @@
 /// Once in the life of a process.
 pid_t cguest_start(const char *const *arguments, const int *descriptors, int count);
 
+/// Starts a program that serves this one: in a group of its own, which the terminal's signals do not reach. It gets
+/// SIGTERM when the calling thread ends. Otherwise as `cguest_start`, but any number of times.
+pid_t cguest_start_beside(const char *const *arguments);
+
+/// A descriptor, closed on exec, that can be read when the program has ended; -1 if there is none.
+int cguest_watch(pid_t process);
+
 /// Whether the program has ended.
 bool cguest_has_ended(pid_t process);
 

@@ -59,34 +59,43 @@ static bool is_refused(const struct tagmem_span *span, uint64_t start, uint64_t 
 	return false;
 }
 
-/* An access from a pointer on, which is into a span. */
-static struct tagmem_judgement judge(struct tagmem_pointer pointer, uintptr_t address, size_t size, bool is_store,
-                                     bool reports) {
+/* A mismatch, as the thread checks it: true if `judgement` is about one now. */
+static bool is_mismatch(struct tagmem_pointer pointer, uint64_t end, bool is_store, enum check check,
+                        struct tagmem_judgement *judgement) {
 	const struct tagmem_span *span = pointer.span;
-	struct tagmem_judgement judgement = { TAGMEM_ALLOWED, address, 0 };
-	uint64_t start = pointer.offset, end = size < UINT64_MAX - start ? start + size : UINT64_MAX, where = start;
-	if (is_refused(span, start, end, is_store, &judgement.verdict, &where)) {
-		judgement.address = address + (where - start);
-		return judgement;
-	}
-	enum check check = check_of(span, is_store);
-	if (check == check_none) return judgement;
-	struct tagmem_found found = tagmem_scan(span, pointer.tag, start, end);
-	if (found.what == tagmem_all_match) return judgement;
+	struct tagmem_found found = tagmem_scan(span, pointer.tag, pointer.offset, end);
+	if (found.what == tagmem_all_match) return false;
 	if (!span->is_environment) {
 		/* Tags that are gone, or are 0 because the object was cut off: then the memory is gone. */
 		span->pages[found.offset >> tagmem_page_shift] = 0;
 		if (!tagmem_page_of(span, found.offset)) found.what = tagmem_is_gone;
 	}
-	judgement.address = address + (found.offset - start);
-	judgement.allocation_tag = found.tag;
-	if (found.what == tagmem_is_gone) {
-		judgement.verdict = TAGMEM_GONE;
-		return judgement;
-	}
+	judgement->address += found.offset - pointer.offset;
+	judgement->allocation_tag = found.tag;
 	bool is_deferred = check == check_async || (check == check_asymm && is_store);
-	judgement.verdict = is_deferred ? TAGMEM_ALLOWED_DEFERRED : TAGMEM_TAG_FAULT;
-	if (reports) report(span, &judgement, size, is_store, check);
+	judgement->verdict = found.what == tagmem_is_gone ? TAGMEM_GONE :
+	                     is_deferred                  ? TAGMEM_ALLOWED_DEFERRED :
+	                                                    TAGMEM_TAG_FAULT;
+	return true;
+}
+
+/* An access from a pointer on, which is into a span. */
+static struct tagmem_judgement judge(struct tagmem_pointer pointer, uintptr_t address, size_t size, bool is_store,
+                                     bool reports) {
+	enum { one_access = 64 };
+	const struct tagmem_span *span = pointer.span;
+	struct tagmem_judgement judgement = { TAGMEM_ALLOWED, address, 0 }, refusal = judgement;
+	uint64_t start = pointer.offset, end = size < UINT64_MAX - start ? start + size : UINT64_MAX, where = end;
+	if (is_refused(span, start, end, is_store, &refusal.verdict, &where)) {
+		refusal.address = address + (where - start);
+		/* Of many accesses in a row the first that is refused comes first. */
+		if (size <= one_access || where == start) return refusal;
+		end = where;
+	}
+	enum check check = check_of(span, is_store);
+	if (check == check_none || !is_mismatch(pointer, end, is_store, check, &judgement)) return refusal;
+	if (judgement.verdict == TAGMEM_ALLOWED_DEFERRED && refusal.verdict != TAGMEM_ALLOWED) return refusal;
+	if (reports && judgement.verdict != TAGMEM_GONE) report(span, &judgement, size, is_store, check);
 	return judgement;
 }
 

@@ -56,6 +56,8 @@ static void on_refused(siginfo_t *info, ucontext_t *context) {
 	struct tagmem_trap_result result = tagmem_trap(context);
 	if (result.trap == TAGMEM_TRAP_DONE)
 		tagmem_access_done(address, counter, context);
+	if (info->si_code != SI_KERNEL && result.trap != TAGMEM_TRAP_NOT_OURS)
+		tagmem_page_refused(address, info->si_signo == SIGBUS);
 	if (result.has_deferred_fault)
 		tagmem_note_deferred();
 	errno = error;

@@ -35,42 +35,55 @@ static uintptr_t place(struct tagmem_pointer pointer) {
 	return pointer.span->base + pointer.tag * alias_size + (pointer.offset & ~(uint64_t)(tagmem_page - 1));
 }
 
-void tagmem_close_page(uintptr_t address) {
+/* A page's count is that of the threads that have closed it, and this if the device refuses it. */
+enum { is_refused = 1 << 15 };
+
+static void shut(struct tagmem_pointer pointer) {
+	struct tagmem_span *span = pointer.span;
+	span->closed_of_alias[pointer.tag]++;
+	bool is_closed = span->closed_aliases >> pointer.tag & 1;
+	if (!is_closed && tagmem_call(SYS_mprotect, place(pointer), tagmem_page, PROT_NONE) != 0) {
+		close_alias(span, pointer.tag);
+	}
+}
+
+static void unshut(struct tagmem_pointer pointer) {
+	struct tagmem_span *span = pointer.span;
+	uint32_t left = --span->closed_of_alias[pointer.tag];
+	if (!(span->closed_aliases >> pointer.tag & 1)) {
+		uint64_t start = pointer.offset & ~(uint64_t)(tagmem_page - 1);
+		tagmem_protect_alias(span, pointer.tag, start, start + tagmem_page, bits_of(span, start));
+	} else if (left == 0) {
+		open_alias(span, pointer.tag);
+	}
+}
+
+enum change { close_by_thread, open_by_thread, close_refused, open_refused };
+
+static void change(uintptr_t address, enum change change) {
 	tagmem_lock();
 	struct tagmem_pointer pointer = tagmem_pointer_of(address);
 	if (pointer.span) {
-		struct tagmem_span *span = pointer.span;
-		uintptr_t at = place(pointer);
-		uint16_t *count = tagmem_closed_at(span, at);
-		if (*count == 0) {
-			span->closed_of_alias[pointer.tag]++;
-			bool is_closed = span->closed_aliases >> pointer.tag & 1;
-			if (!is_closed && tagmem_call(SYS_mprotect, at, tagmem_page, PROT_NONE) != 0) close_alias(span, pointer.tag);
+		uint16_t *count = tagmem_closed_at(pointer.span, place(pointer)), old = *count, threads = old & (is_refused - 1);
+		switch (change) {
+		case close_by_thread: *count += threads < is_refused - 1; break;
+		case open_by_thread: *count -= threads > 0; break;
+		case close_refused: *count |= is_refused; break;
+		case open_refused: *count = threads; break;
 		}
-		if (*count < UINT16_MAX) ++*count;
+		if (!old && *count) shut(pointer);
+		if (old && !*count) unshut(pointer);
 	}
 	tagmem_unlock();
 }
 
-void tagmem_open_page(uintptr_t address) {
-	tagmem_lock();
-	struct tagmem_pointer pointer = tagmem_pointer_of(address);
-	if (pointer.span) {
-		struct tagmem_span *span = pointer.span;
-		uintptr_t at = place(pointer);
-		uint16_t *count = tagmem_closed_at(span, at);
-		if (*count > 0 && --*count == 0) {
-			uint32_t left = --span->closed_of_alias[pointer.tag];
-			if (!(span->closed_aliases >> pointer.tag & 1)) {
-				tagmem_protect_alias(span, pointer.tag, pointer.offset & ~(uint64_t)(tagmem_page - 1),
-				                     (pointer.offset | (tagmem_page - 1)) + 1, bits_of(span, pointer.offset));
-			} else if (left == 0) {
-				open_alias(span, pointer.tag);
-			}
-		}
-	}
-	tagmem_unlock();
-}
+void tagmem_close_page(uintptr_t address) { change(address, close_by_thread); }
+
+void tagmem_open_page(uintptr_t address) { change(address, open_by_thread); }
+
+void tagmem_close_refused_page(uintptr_t address) { change(address, close_refused); }
+
+void tagmem_open_refused_page(uintptr_t address) { change(address, open_refused); }
 
 /* In a child of fork, where no other thread is and so none comes back to open what it has closed. */
 void tagmem_open_all_pages(struct tagmem_span *span) {

@@ -21,6 +21,15 @@ public struct TaggedPointer: RawRepresentable, Hashable, Sendable {
     @inlinable
     public var address: UInt64 { rawValue & Self.addressMask }
 
+    /// Bit 55: whether the pointer is one of the upper half of the address space.
+    @inlinable
+    public var isInUpperHalf: Bool { rawValue >> 55 & 1 == 1 }
+
+    /// The address tag that pointers to memory without allocation tags have: 0, in the upper half 15. Arm ARM,
+    /// FEAT_MTE_CANONICAL_TAGS.
+    @inlinable
+    public var canonicalTag: AddressTag { AddressTag(truncating: isInUpperHalf ? 15 : 0) }
+
     /// Whether any of the bits 63:60, above the tag, is set.
     @inlinable
     public var hasBitsAboveTag: Bool { rawValue >> 60 != 0 }

@@ -77,15 +77,18 @@ struct Alias: Hashable {
     let object: ObjectID
     /// nil for `checked`, which nothing is cached through.
     let kind: AliasKind?
+    /// Whether requests come through another file, which shows the same bytes and which nothing is cached through: what
+    /// the kernel has of the file itself stands in their way as what it has of any other.
+    var isBorrowed = false
 
     var scale: UInt64 { kind?.scale ?? 1 }
     var showsTags: Bool { kind?.showsTags ?? false }
     /// Whether accesses through it are tag-checked.
     var isChecked: Bool { kind?.isView ?? true }
 
-    /// The alias as `LineState` holds it; 0 for `checked`.
+    /// The alias as `LineState` holds it; 0 for what nothing is cached through.
     var holder: UInt32 {
-        guard let kind else { return 0 }
+        guard let kind, !isBorrowed else { return 0 }
         return object.isPhysical ? kind.rawValue : kind.rawValue | LineState.objectBit
     }
 

@@ -24,6 +24,8 @@ struct Footprint {
     var stop: FileError?
     /// Whether some of the object's pages are not there: they must be before they can be written or mapped.
     var needsPages = false
+    /// Whether some of it is memory without tags that is checked all the same (`TagCheckMode.Options.canonical`).
+    var checksMemoryWithoutTags = false
     /// The region of the last piece: what is in another one is elsewhere in this process.
     private var region = -1
 
@@ -101,8 +103,11 @@ extension MemoryObject {
             switch extent(at: position, limit: count - footprint.count, within: bound) {
             case .memory(let run):
                 if checked, run.tagAddress == nil {
-                    footprint.stop = .notTaggable
-                    return footprint
+                    guard mode.options.contains(.canonical) else {
+                        footprint.stop = .notTaggable
+                        return footprint
+                    }
+                    footprint.checksMemoryWithoutTags = true
                 }
                 footprint.append(.memory(run.address, count: run.count), inRegion: run.region)
                 map.forEachSpan(of: run.address, count: run.count, inRegion: run.region) {

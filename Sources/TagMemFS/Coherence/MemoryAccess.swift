@@ -17,6 +17,15 @@ struct MemoryAccess {
         case cachedWrite
         /// A page of a mapping that comes back. It is served at once.
         case writeback
+        /// What an instruction does, by ioctl: the file that it comes through has no cached pages of its own to go by.
+        case instruction(data: Effect, tags: Effect)
+    }
+
+    /// What an instruction does to memory.
+    enum Effect: Equatable {
+        case none, load, store
+        /// A store of zeros.
+        case zero
     }
 
     let alias: Alias
@@ -31,6 +40,8 @@ struct MemoryAccess {
     let user: UInt32
     /// In page cache mode: where the request stands among all that the kernel has sent.
     var number: UInt64 = 0
+    /// Bytes of an answer to the same request that are kept until it is over.
+    var keptAnswer = 0
 
     // MARK: As it was resolved last
 
@@ -57,7 +68,21 @@ struct MemoryAccess {
         self.user = user
     }
 
-    var isWrite: Bool { purpose == .write || purpose == .cachedWrite }
+    var isWrite: Bool { changesData || changesTags }
+
+    /// Whether it stores bytes of its file.
+    var changesData: Bool {
+        switch purpose {
+        case .write, .cachedWrite: true
+        case .instruction(let data, _): data == .store || data == .zero
+        case .read, .fill, .writeback: false
+        }
+    }
+
+    /// Whether it stores tags as such, and not as bytes of a file that shows them.
+    var changesTags: Bool { if case .instruction(_, .store) = purpose { true } else { false } }
+
+    var isInstruction: Bool { if case .instruction = purpose { true } else { false } }
     var isFill: Bool { if case .fill = purpose { true } else { false } }
 
     /// Whether the kernel keeps what it is given.
@@ -67,7 +92,7 @@ struct MemoryAccess {
     var checksDirectly: Bool { tag != nil && !isFill }
 
     /// Bytes that are kept for it while it waits.
-    var keptBytes: Int { isWrite ? requested : 0 }
+    var keptBytes: Int { isWrite && !isInstruction ? requested : keptAnswer }
 
     /// The object's bytes that it is about, as asked.
     var addresses: Range<UInt64> {
@@ -78,31 +103,46 @@ struct MemoryAccess {
         return overflows ? 0..<UInt64.max : start.partialValue..<end.partialValue
     }
 
-    /// What to do with a line of the file's own memory.
-    private var intent: LineClaim.Intent {
+    /// What to do with a line of the file's own memory; nil for nothing.
+    private var intent: LineClaim.Intent? {
         switch purpose {
         case .read: .read
         case .write: .write
         case .fill: .handOut
         case .cachedWrite: .cachedWrite
         case .writeback: .writeback
+        case .instruction(.none, tags: .store): .clearOfViews
+        case .instruction(.none, _): nil
+        case .instruction(.load, _): .read
+        case .instruction(.store, _), .instruction(.zero, _): .write
+        }
+    }
+
+    /// What to do with a line that has the tags of the file's own memory; nil for nothing.
+    private var intentOnTags: LineClaim.Intent? {
+        switch purpose {
+        case .instruction(_, tags: .store): .write
+        case .instruction(_, tags: .load): .read
+        case .writeback: nil
+        default: tag == nil ? nil : isFill ? .checkOnce : .check
         }
     }
 
     /// Takes the lines of `spans`, and of what belongs to them: checks at the tags, changes of tags at the views.
     mutating func claim(_ spans: ShortList<LineSpan>) {
         claims = ShortList()
-        for index in spans.indices {
-            claims.append(LineClaim(start: spans[index].start, count: spans[index].count, intent: intent))
+        if let intent {
+            for index in spans.indices {
+                claims.append(LineClaim(start: spans[index].start, count: spans[index].count, intent: intent))
+            }
         }
         for index in spans.indices where spans[index].companion >= 0 {
             let span = spans[index]
             if span.isTagStorage {
-                guard isWrite else { continue }
+                guard changesData else { continue }
                 claims.append(LineClaim(start: span.companion, count: span.count, intent: .clearOfViews))
-            } else if tag != nil, purpose != .writeback {
-                claims.append(
-                    LineClaim(start: span.companion, count: span.count, intent: isFill ? .checkOnce : .check))
+            } else if let intent = intentOnTags {
+                claims.append(LineClaim(start: span.companion, count: span.count, intent: intent))
             }
         }
     }

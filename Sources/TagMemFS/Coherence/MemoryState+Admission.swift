@@ -48,6 +48,8 @@ extension MemoryState {
             let mismatch = firstMismatch(of: tag, access)
         {
             if access.isFill { return .decided(.mismatch(at: mismatch.address)) }
+            // It is done as a whole or not at all.
+            if access.isInstruction { return nil }
             needed = mismatch.position
             if !hasZeros(access.footprint, before: needed) { return nil }
         }
@@ -277,7 +279,11 @@ extension DRAM {
             case .zeros:
                 if tag.rawValue != 0 { return .init(position: position, address: nil) }
             case .memory(let start, _):
-                if let mismatch = firstMismatch(of: tag, at: start, count: length) {
+                let mismatch =
+                    footprint.checksMemoryWithoutTags
+                    ? firstMismatch(ofTagIn: TaggedPointer(address: 0, tag: tag), at: start, count: length)
+                    : firstMismatch(of: tag, at: start, count: length)
+                if let mismatch {
                     return .init(position: position + Int(mismatch - start), address: mismatch)
                 }
             }

@@ -14,6 +14,9 @@ extension MemoryState {
             } else {
                 access.claim(access.footprint.spans)
             }
+        case .instruction(let data, let tags):
+            access.footprint = footprint(ofInstruction: access, data, tags)
+            access.claim(access.footprint.spans)
         case .writeback:
             // What was stored through a view is kept, also when the object has just turned untagged.
             access.footprint = writebackFootprint(access, kind?.isView == true ? .mem : kind)
@@ -35,6 +38,22 @@ extension MemoryState {
             footprint.stop = .notTaggable
         }
         return footprint
+    }
+
+    /// The bytes that an instruction accesses. One that is about tags alone may be about the whole granule that the object
+    /// ends in, and about memory that has none.
+    private func footprint(
+        ofInstruction access: MemoryAccess, _ data: MemoryAccess.Effect, _ tags: MemoryAccess.Effect
+    ) -> Footprint {
+        let object = access.alias.object
+        var footprint = Footprint()
+        if objects[object].memory.kind == .untagged || objects[object].isUntagging {
+            footprint.stop = .notTaggable
+            return footprint
+        }
+        return objects[object].memory.footprint(
+            ofMemoryAt: access.offset, count: access.requested, checked: tags == .none,
+            within: data == .none || data == .zero ? .tags : .size, map)
     }
 
     /// Whether a write is in a page that a view of an object which turns untagged has still: it comes back with the page

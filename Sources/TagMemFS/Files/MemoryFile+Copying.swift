@@ -2,15 +2,15 @@ import CFuse
 import Glibc
 import TagMemCore
 
-extension MemoryFile {
+extension Reply {
     /// Answers with the first `count` bytes of a footprint, straight from memory.
-    func replyMemory(_ reply: consuming Reply, _ footprint: Footprint, count: Int) {
+    consuming func memory(_ footprint: Footprint, count: Int, of dram: DRAM) {
         if footprint.pieces.count == 1, case .memory(let address, let size) = footprint.pieces[0] {
             let length = min(size, count)
-            return unsafe reply.memory(
+            return unsafe memory(
                 UnsafeRawBufferPointer(start: dram.pointer(to: address, count: length), count: length))
         }
-        var answer: Reply? = consume reply
+        var answer: Reply? = consume self
         unsafe withUnsafeTemporaryAllocation(
             of: iovec.self, capacity: footprint.pieces.count + count / Zeros.size + 1
         ) { parts in
@@ -39,6 +39,13 @@ extension MemoryFile {
             unsafe reply.memory(UnsafeBufferPointer(rebasing: parts[..<used]))
         }
     }
+}
+
+extension MemoryFile {
+    /// Answers with the first `count` bytes of a footprint, straight from memory.
+    func replyMemory(_ reply: consuming Reply, _ footprint: Footprint, count: Int) {
+        reply.memory(footprint, count: count, of: dram)
+    }
 
     /// Copies bytes to the pieces of a footprint, in order, as far as both reach.
     func copy(_ bytes: UnsafeRawBufferPointer, to footprint: Footprint) {
@@ -54,13 +61,18 @@ extension MemoryFile {
     }
 
     /// The tags of a footprint, packed.
-    func packedTags(_ footprint: Footprint) -> [UInt8] {
+    func packedTags(_ footprint: Footprint) -> [UInt8] { dram.bytes(of: footprint) }
+}
+
+extension DRAM {
+    /// What a footprint shows.
+    func bytes(of footprint: Footprint) -> [UInt8] {
         unsafe [UInt8](unsafeUninitializedCapacity: footprint.count) { buffer, count in
             unsafe buffer.initialize(repeating: 0)
             for index in footprint.pieces.indices {
                 let length = footprint.pieces[index].count
                 if case .memory(let address, _) = footprint.pieces[index] {
-                    unsafe dram.read(
+                    unsafe read(
                         UnsafeMutableRawBufferPointer(
                             rebasing: UnsafeMutableRawBufferPointer(buffer)[count..<(count + length)]),
                         from: address)

@@ -1,5 +1,5 @@
-import CFuse
 import Glibc
+import Synchronization
 import TagMemCore
 
 /// An open file that shows memory of an object: which bytes (`alias`), how (`codec`), and whether tags are checked
@@ -13,7 +13,10 @@ final class MemoryFile: OpenFile, CachedWriteFile, @unchecked Sendable {
     let alias: Alias
     let codec: MemoryCodec
     let check: AccessCheck
+    let isReadable: Bool
     let isWritable: Bool
+    /// The processor that the open file is: what it checks pointers by, and chooses tags.
+    let processor = Atomic(ProcessorState())
 
     var object: ObjectID { alias.object }
     /// nil for `checked`, which cannot be mapped.
@@ -24,7 +27,7 @@ final class MemoryFile: OpenFile, CachedWriteFile, @unchecked Sendable {
     /// - Throws: `.notFound` if the object is gone.
     init(
         _ fileSystem: FileSystem, node: NodeID, _ alias: Alias, _ codec: MemoryCodec, _ check: AccessCheck,
-        isWritable: Bool
+        isReadable: Bool, isWritable: Bool
     ) throws(FileError) {
         self.fileSystem = fileSystem
         dram = fileSystem.dram
@@ -32,6 +35,7 @@ final class MemoryFile: OpenFile, CachedWriteFile, @unchecked Sendable {
         self.alias = alias
         self.codec = codec
         self.check = check
+        self.isReadable = isReadable
         self.isWritable = isWritable
         super.init(node: node)
         guard directory.opened(alias, isWritable: isWritable) else { throw .notFound }
@@ -70,8 +74,10 @@ final class MemoryFile: OpenFile, CachedWriteFile, @unchecked Sendable {
             let pointer = TaggedPointer(rawValue: offset)
             if pointer.hasBitsAboveTag { throw .invalid }
             if case .fill = purpose { throw .notSupported }
+            let isChecked = processor.load(ordering: .relaxed).checks(pointer)
             return MemoryAccess(
-                purpose, alias, at: pointer.address, count: count, tag: pointer.addressTag, user: user)
+                purpose, alias, at: pointer.address, count: count, tag: isChecked ? pointer.addressTag : nil,
+                user: user)
         }
     }
 
@@ -133,6 +139,17 @@ final class MemoryFile: OpenFile, CachedWriteFile, @unchecked Sendable {
     ) {
         if isWriteback { return unsafe writeBack(reply, at: offset, bytes) }
         unsafe beginWrite(reply, at: offset, bytes)
+    }
+
+    override func control(_ reply: consuming Reply, _ command: UInt32, _ argument: UnsafeRawBufferPointer) {
+        fileSystem.counters.add(.ioctls)
+        let request: MemoryIoctl
+        do throws(FileError) {
+            request = try unsafe MemoryIoctl(command, argument)
+        } catch {
+            return reply.error(error)
+        }
+        begin(reply, request)
     }
 
     override func flush(_ reply: consuming Reply) {

@@ -50,6 +50,11 @@ class OpenFile: @unchecked Sendable {
 
     func seek(_ reply: consuming Reply, from offset: UInt64, toData: Bool) { reply.error(.notSupported) }
 
+    /// ioctl(2). `argument` has what the command's number says that the device reads, and is valid during the call.
+    func control(_ reply: consuming Reply, _ command: UInt32, _ argument: UnsafeRawBufferPointer) {
+        reply.error(.unknownCommand)
+    }
+
     /// `watcher` is somebody who is to be told when the answer changes; nobody if it is dropped.
     func poll(_ reply: consuming Reply, _ watcher: (any PollWatcher)?) {
         reply.events(UInt32(POLLIN | POLLOUT))

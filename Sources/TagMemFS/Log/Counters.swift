@@ -6,6 +6,7 @@ enum Counter: Int, CaseIterable {
     case requestsQueued
     case reads
     case writes
+    case ioctls
     case fills
     case writebacks
     case recalls
@@ -29,6 +30,7 @@ enum Counter: Int, CaseIterable {
         case .requestsQueued: "requests_queued"
         case .reads: "direct_reads"
         case .writes: "direct_writes"
+        case .ioctls: "ioctls"
         case .fills: "page_fills"
         case .writebacks: "page_writebacks"
         case .recalls: "page_recalls"

@@ -48,15 +48,24 @@ struct ModeJob: PageJob {
                 guard case .view(let tag) = state.lines[line].holderKind,
                     state.holder(of: line).object == object
                 else { continue }
-                let (address, _) = state.map.location(of: line)
-                if state.dram.firstMismatch(of: tag, at: address, count: Int(Page.size)) != nil {
-                    state.recall(line)
-                }
+                if !state.matches(tag, line) { state.recall(line) }
             }
             nextChunk += 1
         }
         if nextChunk < state.lines.chunkCount { return .again }
         phase = .changing
         return .blocked(.quiet(object))
+    }
+}
+
+extension MemoryState {
+    /// Whether all of a line has tags, and this one.
+    fileprivate func matches(_ tag: AddressTag, _ line: Int) -> Bool {
+        let count = Int(map.size(of: line))
+        guard let run = dram.run(at: map.location(of: line).address, limit: count), run.tagAddress != nil
+        else {
+            return false
+        }
+        return dram.firstMismatch(of: tag, at: run.address, count: count) == nil
     }
 }

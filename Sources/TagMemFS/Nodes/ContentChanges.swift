@@ -10,6 +10,14 @@ struct ContentChange: Sendable {
         count += 1
         self.time = time
     }
+
+    /// The changes of two things together.
+    func and(_ other: ContentChange) -> ContentChange {
+        var all = self
+        all.count += other.count
+        all.time = [time, other.time].compactMap { $0 }.max { $0 < $1 }
+        return all
+    }
 }
 
 /// The changes of an object's bytes: those of its memory, which `mem`, the views and `checked` show, and those of its
@@ -17,6 +25,9 @@ struct ContentChange: Sendable {
 struct ContentChanges: Sendable {
     private(set) var memory = ContentChange()
     private(set) var tags = ContentChange()
+
+    /// Of both, for what shows both.
+    var all: ContentChange { memory.and(tags) }
 
     mutating func noteMemory(_ time: timespec) { memory.note(time) }
     mutating func noteTags(_ time: timespec) { tags.note(time) }
@@ -36,15 +47,16 @@ extension MemoryState {
         }
         let object = access.alias.object
         // After a write the kernel asks again for those of the file that it went through by itself.
-        let own = access.isWrite ? access.alias.attributesBit : 0
+        let own = access.isWrite && !access.isInstruction ? access.alias.attributesBit : 0
         let now = coarseTime()
         objects[.physical].changes.noteAll(now)
         dropAttributes(of: Alias.allAttributes & ~(object.isPhysical ? own : 0), .physical)
         if object.isPhysical { return }
-        if access.alias.showsTags {
+        if access.alias.showsTags || access.changesTags {
             objects[object].changes.noteTags(now)
             dropAttributes(of: Alias.tagAttributes & ~own, object)
-        } else {
+        }
+        if !access.alias.showsTags, access.changesData || access.purpose == .writeback {
             objects[object].changes.noteMemory(now)
             dropAttributes(of: Alias.memoryAttributes & ~own, object)
         }

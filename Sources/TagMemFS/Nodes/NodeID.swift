@@ -12,7 +12,7 @@ enum Role: RawRepresentable, Hashable {
     /// `tagged` and `untagged`: their directories are made by users.
     case objects(PageUse)
     // A memory object's directory and files.
-    case object, mem, checked, viewsDirectory, tags, tagsHex, mode, tfsr, pages
+    case object, mem, checked, viewsDirectory, tags, tagsHex, mode, tfsr, pages, core
     case view(AddressTag)
 
     private static let knobs: UInt8 = 0x10
@@ -45,6 +45,7 @@ enum Role: RawRepresentable, Hashable {
         case 0x26: self = .mode
         case 0x27: self = .tfsr
         case 0x28: self = .pages
+        case 0x29: self = .core
         case Self.knobs..<0x20:
             guard let knob = Knob(rawValue: rawValue - Self.knobs) else { return nil }
             self = .knob(knob)
@@ -80,6 +81,7 @@ enum Role: RawRepresentable, Hashable {
         case .mode: 0x26
         case .tfsr: 0x27
         case .pages: 0x28
+        case .core: 0x29
         case .knob(let knob): Self.knobs + knob.rawValue
         case .view(let tag): Self.views + tag.rawValue
         }
@@ -114,7 +116,7 @@ enum Role: RawRepresentable, Hashable {
         switch self {
         case .root, .object, .objects, .viewsDirectory, .controlDirectory, .firmware, .deviceNode: 0o755
         case .meminfo, .vmstat, .faults, .blocks, .metrics, .map, .pages, .deviceProperty: 0o444
-        case .flattenedTree: 0o400
+        case .flattenedTree, .core: 0o400
         case .deviceTreeLink: 0o777
         case .mem, .tags, .tagsHex: 0o600
         case .faultsPipe: 0o400

@@ -34,6 +34,8 @@ extension LibfuseTransport {
             return unsafe cfuse_reply_open(request, handle, options.flags)
         case .statistics(var statistics): return unsafe fuse_reply_statfs(request, &statistics)
         case .offset(let offset): return unsafe fuse_reply_lseek(request, off_t(offset))
+        case .result(let result, let bytes):
+            return unsafe fuse_reply_ioctl(request, Int32(result), bytes.baseAddress, bytes.count)
         case .events(let events): return unsafe fuse_reply_poll(request, events)
         case .entries(let entries, let size): return unsafe send(entries, size: size, request)
         }

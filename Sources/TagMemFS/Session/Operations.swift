@@ -5,7 +5,7 @@ import TagMemCore
 /// The operations that libfuse calls: they decode, call, and answer once.
 ///
 /// Everything that is not here is answered ENOSYS by libfuse, which the kernel remembers and turns into what fits:
-/// extended attributes EOPNOTSUPP, ioctl ENOTTY, locks and access checks its own. Built in a function, because
+/// extended attributes EOPNOTSUPP, locks and access checks its own. Built in a function, because
 /// closures of a `main` would be bound to the main actor.
 func makeOperations() -> fuse_lowlevel_ops {
     var operations = fuse_lowlevel_ops()
@@ -239,6 +239,12 @@ private func addFileOperations(_ operations: inout fuse_lowlevel_ops) {
         _ = unsafe fileSystem(request)
         let watcher = unsafe handle.map { unsafe LibfusePollWatcher($0) }
         unsafe file(info).poll(Reply(request), watcher)
+    }
+    unsafe operations.ioctl = { request, _, command, _, info, flags, bytes, size, room in
+        guard let request = unsafe request, let info = unsafe info else { return }
+        _ = unsafe fileSystem(request)
+        let argument = unsafe UnsafeRawBufferPointer(start: bytes, count: size)
+        unsafe file(info).control(Reply(request), command, argument)
     }
     unsafe operations.fallocate = { request, _, mode, offset, length, info in
         guard let request = unsafe request, let info = unsafe info else { return }

@@ -103,6 +103,15 @@ struct Reply: ~Copyable, Sendable {
 
     consuming func offset(_ offset: UInt64) { give(.offset(offset)) }
 
+    /// The result of an ioctl, and what it gives back.
+    consuming func result(_ result: Int, _ bytes: [UInt8] = []) {
+        var reply: Reply? = consume self
+        unsafe bytes.withUnsafeBytes { bytes in
+            guard let reply = reply.take() else { return }
+            unsafe reply.give(.result(result, bytes))
+        }
+    }
+
     consuming func events(_ events: UInt32) { give(.events(events)) }
 
     /// Names of a directory, as many as `size` bytes hold.

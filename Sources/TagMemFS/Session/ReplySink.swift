@@ -41,6 +41,7 @@ enum Answer {
     case opened(UInt64, OpenFile.Options)
     case statistics(statvfs)
     case offset(UInt64)
+    case result(Int, UnsafeRawBufferPointer)
     case events(UInt32)
     /// Names of a directory, as many as the size holds.
     case entries([DirectoryEntry], size: Int)

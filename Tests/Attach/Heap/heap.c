@@ -222,10 +222,13 @@ int main(int count, char **arguments) {
 	reallocations();
 	churn(count > 1 ? atoi(arguments[1]) : 20000);
 	bugs();
-	char *large = heap_malloc(100 << 20);
-	EXPECT(large != NULL, 1);
-	if (large) large[(100 << 20) - 1] = 1;
-	heap_free(large);
+	/* The heap grows, and does not grow too far. */
+	for (size_t size = 1 << 20; size <= 64 << 20; size *= 4) {
+		char *large = heap_malloc(size);
+		EXPECT(large != NULL, 1);
+		if (large) large[size - 1] = 1;
+		heap_free(large);
+	}
 	EXPECT(heap_malloc((size_t)250 << 20) == NULL, 1);
 	return failures != 0;
 }

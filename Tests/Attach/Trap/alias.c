@@ -20,20 +20,28 @@ uint64_t seed;
 static uint64_t random_state;
 
 static struct tagmem_span span;
+static uint16_t closed[alias_pages]; /* pages; how often */
 
-void alias_map(void) {
+static void map(int flags) {
 	alias_file = memfd_create("alias", MFD_CLOEXEC);
 	if (ftruncate(alias_file, alias_size) != 0) {
 		abort();
 	}
-	alias = mmap(NULL, alias_size, PROT_READ | PROT_WRITE, MAP_SHARED, alias_file, 0);
+	alias = mmap(NULL, alias_size, PROT_READ | PROT_WRITE, MAP_SHARED | flags, alias_file, 0);
 	plain = mmap(NULL, alias_size, PROT_READ | PROT_WRITE, MAP_SHARED, alias_file, 0);
-	span = (struct tagmem_span){.base = (uintptr_t)alias, .plain = plain};
+	span = (struct tagmem_span){.base = (uintptr_t)alias, .plain = plain, .closed = closed};
 }
+
+void alias_map(void) { map(0); }
+
+void alias_map_low(void) { map(MAP_32BIT); }
 
 void alias_protect(int protection) {
 	if (mprotect(alias, alias_size, protection) != 0) {
 		abort();
+	}
+	for (int i = 0; i < alias_pages; i++) {
+		closed[i] = protection == PROT_NONE;
 	}
 }
 

@@ -16,6 +16,7 @@ enum { alias_pages = 24, alias_size = alias_pages * 4096, alias_calls_max = 256 
 
 extern char *alias, *plain; /* the alias that opens and closes; the plain one */
 void alias_map(void);
+void alias_map_low(void); /* below 4 GiB */
 void alias_protect(int protection);
 /* Another object behind both, of the same size, that can be cut. */
 extern int alias_file;

@@ -118,7 +118,8 @@ import Testing
                 #expect(guest.command.finish(within: 120).ending == .exited(0))
                 let lines = guest.lines.map { $0[...] }
                 #expect(lines.contains("exit 0"))
-                var replay = try LogReplay(lines)
+                let machine = try LogMachine(lines)
+                var replay = try LogReplay(machine, on: ModelTarget(machine))
                 for line in lines { try replay.replay(line) }
                 #expect(replay.counts["OP"] == 3000)
                 #expect(replay.counts["DH", default: 0] > 50 && replay.counts["TS", default: 0] > 1500)

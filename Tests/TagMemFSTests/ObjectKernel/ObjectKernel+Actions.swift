@@ -9,6 +9,7 @@ extension ObjectKernel {
         case .read: beginRead()
         case .write: beginWrite(tags: false)
         case .writeTags: beginWrite(tags: true)
+        case .instruct: beginInstruction()
         case .fill: beginFill(of: 1)
         case .fillMany: beginFill(of: Int.random(in: 2...4, using: &generator))
         case .create: create()
@@ -42,7 +43,7 @@ extension ObjectKernel {
     }
 
     /// Somewhere in a file, often where a page begins.
-    private func randomOffset(_ file: File) -> UInt64? {
+    func randomOffset(_ file: File) -> UInt64? {
         guard let object = file.object else {
             let region = dram.map.regions[
                 generator.oneIn(3) || file.tag != nil || file.kind.showsTags ? 0 : 1]
@@ -88,6 +89,7 @@ extension ObjectKernel {
     // MARK: Requests
 
     private func beginRead() {
+        if generator.oneIn(4) { return beginCoreRead() }
         guard let file = randomFile(), let offset = randomOffset(file) else { return }
         if isCached(file) { return beginFill(of: 1) }
         let count = randomCount(file)
@@ -100,6 +102,15 @@ extension ObjectKernel {
             if cached.isDirty || cached.isWriting { return }
         }
         submit(Request(self, file, .read, start, count))
+    }
+
+    /// A read of a core file: the kernel writes no pages of `mem` or `tags` back for it.
+    private func beginCoreRead() {
+        let dirty = pick { $0.isDirty }.flatMap { [.mem, .tags].contains($0.file.kind) ? $0 : nil }
+        guard let file = dirty?.file ?? randomFile({ [.mem, .tags].contains($0.kind) }),
+            let offset = dirty?.offset ?? randomOffset(file)
+        else { return }
+        submit(Request(self, file, .read, offset, randomCount(file), isOfCore: true))
     }
 
     private func beginWrite(tags: Bool) {

@@ -64,7 +64,7 @@ extension ObjectKernel {
         note("\(request): done")
         checkPlace(of: request.file, request.offset, request.count, access.footprint, cuts: request.cuts)
         switch request.purpose {
-        case .read: checkRead(request, access)
+        case .read: checkRead(request, access.footprint)
         case .write:
             copy(request, access)
             // What a write did is known however it is answered, once the kernel has asked for the size.
@@ -79,6 +79,7 @@ extension ObjectKernel {
                 return
             }
             for page in pages { putUp(page, request.file) }
+        case .instruction(let data, let tags): perform(request, access, data, tags)
         case .cachedWrite, .writeback: break
         }
         drop(request)
@@ -133,14 +134,19 @@ extension ObjectKernel {
                 }
             }
         }
+        fill(access.footprint, 0..<allowed, with: request.value, request)
+    }
+
+    /// Writes one value to memory that nobody caches.
+    func fill(_ footprint: Footprint, _ part: Range<Int>? = nil, with value: UInt8, _ request: Request) {
         let caching = cachingPages()
-        for index in access.footprint.spans.indices {
-            for line in access.footprint.spans[index].lines {
+        for index in footprint.spans.indices {
+            for line in footprint.spans[index].lines {
                 if let (file, _) = caching[line] { failure = "\(request) writes what \(file) caches" }
             }
         }
-        forEachKnown(of: access.footprint, 0..<allowed) { address, _, count, place in
-            let bytes = Array(repeating: request.value, count: count)[...]
+        forEachKnown(of: footprint, part) { address, _, count, place in
+            let bytes = Array(repeating: value, count: count)[...]
             write(bytes, to: address)
             remember(bytes, at: place)
         }
@@ -148,15 +154,16 @@ extension ObjectKernel {
 
     /// What is read is what was last written, save for what was stored meanwhile: through the file itself, or through
     /// pages that were filled since, or that were clean still.
-    private func checkRead(_ request: Request, _ access: MemoryAccess) {
+    func checkRead(_ request: Request, _ footprint: Footprint) {
         let caching = cachingPages()
-        forEachKnown(of: access.footprint) { address, _, count, place in
+        forEachKnown(of: footprint) { address, _, count, place in
             if isInMemory(model(place, count), address) { return }
             let line = caching.first { key, value in
                 guard let page = value.file.pages[value.offset], page.isDirty || page.isWriting else {
                     return false
                 }
-                return (value.file === request.file || max(page.filled, page.stored) > request.granted)
+                let isOwn = value.file === request.file && !request.isOfCore
+                return (isOwn || max(page.filled, page.stored) > request.granted)
                     && directory.map.location(of: key).address.rawValue
                         == address.rawValue & ~(directory.map.size(of: key) - 1)
             }

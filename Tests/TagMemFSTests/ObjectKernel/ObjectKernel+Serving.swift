@@ -54,7 +54,7 @@ extension ObjectKernel {
 
     private func begin(_ request: Request) {
         var access = MemoryAccess(
-            request.purpose, request.file.alias, at: request.offset, count: request.count, tag: request.tag)
+            request.purpose, request.alias, at: request.offset, count: request.count, tag: request.tag)
         access.number = request.number
         switch directory.begin(access) as Begun {
         case .decided(let grant):

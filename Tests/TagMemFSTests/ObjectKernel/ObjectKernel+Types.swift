@@ -5,7 +5,8 @@ import TagMemCore
 extension ObjectKernel {
     /// What a step can begin with.
     enum Action: Int, CaseIterable {
-        case read, write, writeTags, fill, fillMany, create, resize, append, punch, convert, remove, compact
+        case read, write, writeTags, instruct, fill, fillMany, create, resize, append, punch, convert, remove,
+            compact
         case refill, allocate, planFill, changeMode
         case store, evict, writeBack, changeWriters, pin, storeBehindEnd
 
@@ -110,6 +111,8 @@ extension ObjectKernel {
         let count: Int
         let tag: AddressTag?
         let value: UInt8
+        /// Whether it is a read of a core file, which shows the bytes of `file` and is never cached.
+        let isOfCore: Bool
         unowned let kernel: ObjectKernel
         /// Where it stands among all that were sent.
         var number: UInt64 = 0
@@ -126,7 +129,7 @@ extension ObjectKernel {
         init(
             _ kernel: ObjectKernel, _ file: File, _ purpose: MemoryAccess.Purpose, _ offset: UInt64,
             _ count: Int,
-            value: UInt8 = 0
+            value: UInt8 = 0, isOfCore: Bool = false
         ) {
             self.kernel = kernel
             self.file = file
@@ -134,16 +137,27 @@ extension ObjectKernel {
             self.offset = offset
             self.count = count
             self.value = value
+            self.isOfCore = isOfCore
             tag = file.tag
         }
 
         func run(_ grant: Decided) { kernel.decided(self, grant) }
 
+        /// An instruction comes through no file that the kernel has cached pages of.
+        var alias: Alias {
+            if case .instruction = purpose { return Alias(object: file.alias.object, kind: nil) }
+            var alias = file.alias
+            alias.isBorrowed = isOfCore
+            return alias
+        }
+
         var isFill: Bool { if case .fill = purpose { true } else { false } }
         /// The pages that a fill has locked.
         var offsets: [UInt64] { Array(stride(from: offset, to: offset + UInt64(count), by: 4096)) }
 
-        var description: String { "\(purpose) \(file) 0x\(String(offset, radix: 16))+\(count)" }
+        var description: String {
+            "\(purpose) \(file)\(isOfCore ? " in core" : "") 0x\(String(offset, radix: 16))+\(count)"
+        }
     }
 
     /// A page on the way to the daemon.

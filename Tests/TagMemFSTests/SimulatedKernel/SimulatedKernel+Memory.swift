@@ -95,7 +95,7 @@ extension SimulatedKernel {
             {
                 failure = "granted against the tags: \(request)"
             }
-        case .read, .cachedWrite, .writeback:
+        case .read, .cachedWrite, .writeback, .instruction:
             break
         }
     }

@@ -49,8 +49,8 @@ enum tagmem_operation {
 	TAGMEM_STGP, /* xt and xm to xn's granule, and xn's own tag */
 	TAGMEM_LDGM, /* 256 bytes: 16 tags in xt, the first in bits 3:0 */
 	TAGMEM_STGM,
-	TAGMEM_STZGM, /* 256 bytes get the tag in bits 3:0 of xt, and are 0 */
-	TAGMEM_DC_GVA, /* 64 bytes get xn's own tag */
+	TAGMEM_STZGM, /* 64 bytes (DCZID_EL0.BS) get the tag in bits 3:0 of xt, and are 0 */
+	TAGMEM_DC_GVA, /* the same 64 bytes get xn's own tag */
 	TAGMEM_DC_GZVA, /* the same, and are 0 */
 };
 
