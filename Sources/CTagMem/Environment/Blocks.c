@@ -10,6 +10,8 @@ enum { block_count = 1 << 23, is_nothing = 1, first_entry = 2 };
 
 /* 0: the same offset of the main object. is_nothing. Otherwise the object in bits 31:24, and its block + first_entry. */
 static uint32_t *entries;
+/* From this block on all are 0, and were never otherwise. */
+static uint64_t entry_end;
 /* Blocks of the main object that are elsewhere in the span than at their offset. */
 static uint8_t *is_taken;
 /* The object that new shared memory is in: one that this process has made; 0: none yet. Its blocks follow each other. */
@@ -34,10 +36,17 @@ int tagmem_start_blocks(void) {
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (tagmem_call_failed(at))
 		return (int)-at;
+	tagmem_call(SYS_madvise, at, block_count * 5l, MADV_DONTDUMP);
 	entries = (uint32_t *)at;
 	is_taken = (uint8_t *)(entries + block_count);
 	tagmem_piece_of = piece_of;
 	return 0;
+}
+
+static void set_entry(uint64_t block, uint32_t entry) {
+	entries[block] = entry;
+	if (entry != 0 && block >= entry_end)
+		entry_end = block + 1;
 }
 
 static uint32_t entry_of(unsigned object, uint64_t block) { return object << 24 | (uint32_t)(block + first_entry); }
@@ -57,8 +66,10 @@ struct tagmem_backing tagmem_backing_of(uint64_t offset, uint64_t end) {
 			place.object = &tagmem_objects[0];
 			place.offset = offset;
 		}
-		while (next <= last && entries[next] == entry)
+		while (next <= last && next < entry_end && entries[next] == entry)
 			next++;
+		if (entry == 0 && next >= entry_end)
+			next = last + 1;
 	}
 	place.length = (next * tagmem_block < end ? next * tagmem_block : end) - offset;
 	return place;
@@ -193,7 +204,7 @@ static int back_block(uint64_t block, bool may_be_own) {
 	if (!error)
 		error = map_blocks(block, 1, 0, at);
 	if (!error)
-		entries[block] = at == block ? 0 : entry_of(0, at);
+		set_entry(block, at == block ? 0 : entry_of(0, at));
 	return error;
 }
 
@@ -250,7 +261,7 @@ int tagmem_back_with(uint64_t start, uint64_t end, const struct tagmem_shared_bl
 	unsigned object = (unsigned)(blocks->object - tagmem_objects);
 	int error = map_blocks(first, count, object, blocks->first);
 	for (uint64_t i = 0; i < count && !error; i++)
-		entries[first + i] = entry_of(object, blocks->first + i);
+		set_entry(first + i, entry_of(object, blocks->first + i));
 	return error;
 }
 
@@ -283,7 +294,7 @@ int tagmem_back_like(uint64_t from, uint64_t to, uint64_t length) {
 		uint32_t entry = entries[source + i];
 		error = map_blocks(target + i, 1, entry >> 24, (entry & 0xffffff) - first_entry);
 		if (!error)
-			entries[target + i] = entry;
+			set_entry(target + i, entry);
 	}
 	return error;
 }
@@ -310,7 +321,7 @@ void tagmem_release_blocks(uint64_t start, uint64_t end) {
 		else if (entry >> 24 == shared_object && owner == (int)tagmem_call(SYS_getpid) && at >= shared_own)
 			tagmem_give_pages(&tagmem_objects[shared_object], at * tagmem_block, (at + 1) * tagmem_block);
 		map_nothing(block, 1);
-		entries[block] = is_nothing;
+		set_entry(block, is_nothing);
 	}
 }
 

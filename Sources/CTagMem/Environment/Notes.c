@@ -11,6 +11,7 @@ int tagmem_start_notes(void) {
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (tagmem_call_failed(at))
 		return (int)-at;
+	tagmem_call(SYS_madvise, at, TAGMEM_PAGES, MADV_DONTDUMP);
 	notes = (uint8_t *)at;
 	return 0;
 }

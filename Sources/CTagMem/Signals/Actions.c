@@ -82,7 +82,9 @@ static void take(int number) {
 		flags |= SA_ONSTACK;
 	if (!is_handled(number) || (actions[number].flags & SA_RESTART) != 0)
 		flags |= SA_RESTART;
-	struct kernel_action action = {tagmem_on_fault, flags, tagmem_restore, ~TAGMEM_FAULTS};
+	/* What an instruction may raise while the trap does it is not blocked. */
+	tagmem_mask mask = ~(TAGMEM_FAULTS | tagmem_mask_of(SIGFPE));
+	struct kernel_action action = {tagmem_on_fault, flags, tagmem_restore, mask};
 	kernel_action(number, &action, NULL);
 	kernel_action(tagmem_counterpart(number), &action, NULL);
 }

@@ -25,6 +25,8 @@ void tagmem_call_handler(const struct tagmem_action *action, int number, siginfo
 }
 
 void tagmem_on_signal(int number, siginfo_t *info, void *context) {
+	if (number == SIGFPE && info->si_code > 0 && tagmem_trap_recover(info, context))
+		return;
 	struct tagmem_action action = tagmem_action_of(number, false);
 	/* The table is written before the kernel's: a handler that came just before another was installed. */
 	if (action.handler != TAGMEM_DEFAULT && action.handler != TAGMEM_IGNORED)

@@ -28,6 +28,8 @@ static int map_outside(struct tagmem_span *span) {
 
 	int protection = protection_of(span), tag_protection = span->flags & TAGMEM_VIEWS ? PROT_READ : protection;
 	long result = map(at, tags_at, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	/* They are large, and say nothing to who looks at a core dump. */
+	tagmem_call(SYS_madvise, at, tags_at, MADV_DONTDUMP);
 	if (!tagmem_call_failed(result)) {
 		result = map(at + tags_at, tags_size, tag_protection, MAP_FIXED | MAP_SHARED, span->tags_file);
 	}

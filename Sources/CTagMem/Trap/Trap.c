@@ -147,7 +147,10 @@ struct tagmem_trap_result tagmem_trap(ucontext_t *context) {
 				next = pc;
 			} else {
 				attempt.run.flags &= ~(uint64_t)tagmem_rf;
-				tagmem_go_ahead(&attempt, &next);
+				/* An asynchronous fault is noted first: what follows may ask for it. */
+				if (!result.has_deferred_fault) {
+					tagmem_go_ahead(&attempt, &next);
+				}
 			}
 			tagmem_registers_store(&attempt);
 			registers[REG_RIP] = (greg_t)next;

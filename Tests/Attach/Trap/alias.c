@@ -12,7 +12,7 @@ int alias_call_count;
 bool alias_is_bad[alias_size / 16];
 enum tagmem_verdict alias_load_fault = TAGMEM_TAG_FAULT, alias_store_fault = TAGMEM_TAG_FAULT;
 _Thread_local struct tagmem_trap_result alias_result;
-_Thread_local long alias_traps;
+_Thread_local volatile long alias_traps;
 void (*alias_not_done)(int number, siginfo_t *info, ucontext_t *context);
 bool alias_is_native;
 int failures;

@@ -35,7 +35,7 @@ extern enum tagmem_verdict alias_load_fault, alias_store_fault; /* what a mismat
 /* SIGSEGV, SIGBUS and SIGFPE on a stack of their own. In a trap, `alias_result` is what came of it; if it was not done, the
  * program goes on in `alias_not_done`. */
 extern _Thread_local struct tagmem_trap_result alias_result;
-extern _Thread_local long alias_traps;
+extern _Thread_local volatile long alias_traps;
 extern void (*alias_not_done)(int number, siginfo_t *info, ucontext_t *context);
 extern bool alias_is_native; /* signals are not tagmem_trap's */
 /* Trap's: whether what follows is done in the same trap. */
