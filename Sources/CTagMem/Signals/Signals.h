@@ -124,6 +124,11 @@ void tagmem_make_wait(int number, siginfo_t *info);
 /* What else an instruction may raise. */
 void tagmem_raise_other(const struct tagmem_signal *signal, ucontext_t *context);
 
+/* MARK: Skipping.c */
+
+/* Sets the mask, and takes the signal that tagmem_raise has sent: whether its handler has skipped the instruction. */
+bool tagmem_unblock_raised(tagmem_mask mask);
+
 /* MARK: Masks.c */
 
 /* rt_sigprocmask with the program's masks: a negative errno. */
