@@ -153,6 +153,7 @@ struct tagmem_closed_access {
 	size_t size;
 	uintptr_t after; /* where the callback returns to: the access is among the instructions from there on */
 	unsigned depth; /* of handlers */
+	bool has_faulted;
 };
 enum { tagmem_closed_max = 4, tagmem_handlers_max = 8 };
 
@@ -167,6 +168,7 @@ struct tagmem_thread {
 	unsigned depth; /* handlers of the program that the thread is in, or has left by siglongjmp unnoticed */
 	uintptr_t handlers[tagmem_handlers_max]; /* the stack pointer of each; bit 0: it is on the alternate stack */
 	struct tagmem_closed_access closed[tagmem_closed_max];
+	uintptr_t access_at; /* the program counter of what is judged now, for reports; or where its callback returns to */
 };
 /* The thread's own. Its model is initial-exec, so that a handler may use it. */
 extern TAGMEM_SHARED _Thread_local struct tagmem_thread tagmem_thread __attribute__((tls_model("initial-exec")));
@@ -204,6 +206,8 @@ void tagmem_close_for_access(uintptr_t address, size_t size, uintptr_t fault, ui
 /* The trap has done an instruction (TAGMEM_TRAP_DONE) that the kernel had refused at `address` (si_addr): `program_counter`
  * is where it was, the context as it was refused or behind it. Opens what can be opened. */
 void tagmem_access_done(uintptr_t address, uintptr_t program_counter, const ucontext_t *context);
+/* The trap has refused an access: its fault address. */
+void tagmem_access_faulted(uintptr_t fault);
 
 /* In the way `views`: an access to that page has come to the trap, refused by the device (SIGBUS), or because it is closed. It
  * is closed while the device would refuse it: each time that costs several requests. Async-signal-safe. */

@@ -179,6 +179,9 @@ static inline bool tagmem_in_environment(const void *address, uint64_t *offset) 
 
 static inline void *tagmem_address_at(uint64_t offset) { return (void *)(tagmem_environment->base + offset); }
 
+/* The main thread begins as if it had called prctl: none, sync, async or asymm, and ,store-only behind it. An errno. */
+int tagmem_begin_in_mode(const char *name);
+
 #pragma GCC visibility pop
 
 #endif

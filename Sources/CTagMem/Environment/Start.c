@@ -71,6 +71,10 @@ static __attribute__((constructor(102))) void start(void) {
 	error = attach(way);
 	if (error)
 		give_up(tagmem_objects[0].path, "cannot be attached", error);
+	const char *mode = getenv("TAGMEM_MODE");
+	error = mode != NULL && *mode != 0 ? tagmem_begin_in_mode(mode) : 0;
+	if (error)
+		give_up("TAGMEM_MODE", mode, error);
 	errno = saved;
 }
 

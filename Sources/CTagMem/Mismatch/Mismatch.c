@@ -15,6 +15,7 @@ bool tagmem_mismatch(uintptr_t address, size_t size, bool is_store, uintptr_t af
 		break;
 	case TAGMEM_ALLOWED_DEFERRED:
 		/* The trap does not see it. */
+		tagmem_thread.access_at = after;
 		tagmem_judge(address, size, is_store, true);
 		tagmem_note_deferred();
 		break;

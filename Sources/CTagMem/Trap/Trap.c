@@ -90,6 +90,7 @@ bool tagmem_attempt(struct tagmem_attempt *attempt, uintptr_t *pc) {
 	const struct tagmem_plan *plan = attempt->plan;
 	struct tagmem_run *run = &attempt->run;
 	*pc = plan->pc + plan->length;
+	tagmem_thread.access_at = plan->pc;
 	run->state = NULL;
 	if (plan->reads != TAGMEM_STATE_NONE) {
 		run->state = tagmem_extended_state(attempt->context, &run->features);

@@ -32,6 +32,9 @@ static void map(int flags) {
 	span = (struct tagmem_span){.base = (uintptr_t)alias, .plain = plain, .closed = closed};
 }
 
+/* Check's. */
+_Thread_local struct tagmem_thread tagmem_thread __attribute__((tls_model("initial-exec")));
+
 void alias_map(void) { map(0); }
 
 void alias_map_low(void) { map(MAP_32BIT); }

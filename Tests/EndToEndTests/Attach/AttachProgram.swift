@@ -15,9 +15,11 @@ struct AttachProgram: CustomStringConvertible, Sendable {
     /// Where they are: TAGMEMD_ATTACH, or `.build/attach` beside the sources.
     static let folder: String = {
         if let path = unsafe getenv("TAGMEMD_ATTACH") { return unsafe String(cString: path) }
-        let sources = #filePath.split(separator: "/").dropLast(4).joined(separator: "/")
-        return "/\(sources)/.build/attach"
+        return "\(sources)/.build/attach"
     }()
+
+    /// Where the package is.
+    static let sources = "/" + #filePath.split(separator: "/").dropLast(4).joined(separator: "/")
 
     /// All that were built.
     static let all: [AttachProgram] = Kind.allCases.flatMap { kind -> [AttachProgram] in
