@@ -277,7 +277,7 @@ void tagmem_install_signals(void);
 void tagmem_note_deferred(void);
 void tagmem_deliver_deferred(void);
 /* The thread ends. */
-void tagmem_end_deferred(void);
+void tagmem_end_signals(void);
 
 /* A fault of a function that stands for an instruction: the signal of the own thread, also to a program that blocks or
  * ignores it. Returns if a handler does: true if that has skipped the instruction (tagmem_skip_instruction). */

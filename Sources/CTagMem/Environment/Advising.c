@@ -195,6 +195,15 @@ TAGMEM_EXPORT int mlock2(const void *address, size_t length, unsigned flags) {
 	return flags & ~1u ? (int)tagmem_result(-EINVAL) : is_mapped(address, length, false);
 }
 
+/* All memory would be all aliases, of which a view's refused pages are never there. */
+TAGMEM_EXPORT int mlockall(int flags) {
+	for (size_t i = 0; i < tagmem_span_count; i++) {
+		if (tagmem_spans[i] != NULL)
+			return flags == 0 || flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) ? (int)tagmem_result(-EINVAL) : 0;
+	}
+	return (int)tagmem_result(tagmem_call(SYS_mlockall, flags));
+}
+
 TAGMEM_EXPORT int munlock(const void *address, size_t length) {
 	return is_ours(address) ? is_mapped(address, length, false)
 				: (int)tagmem_result(tagmem_call(SYS_munlock, address, length));

@@ -131,6 +131,11 @@ void tagmem_raise_other(const struct tagmem_signal *signal, ucontext_t *context)
 /* Sets the mask, and takes the signal that tagmem_raise has sent: whether its handler has skipped the instruction. */
 bool tagmem_unblock_raised(tagmem_mask mask);
 
+/* MARK: OwnStack.c */
+
+struct tagmem_trap_result tagmem_trap_on_own_stack(ucontext_t *context);
+void tagmem_end_own_stack(void);
+
 /* MARK: Masks.c */
 
 /* rt_sigprocmask with the program's masks: a negative errno. */
