@@ -229,7 +229,7 @@ struct tagmem_operand {
 };
 
 enum tagmem_trap {
-	TAGMEM_TRAP_DONE, /* done once: the context is that behind it (of a rep: behind some iterations) */
+	TAGMEM_TRAP_DONE, /* done once: the context is behind it (of a rep: behind some iterations), or further on */
 	TAGMEM_TRAP_FAULT, /* not done: `judgement` says what to raise */
 	TAGMEM_TRAP_SIGNAL, /* not done, as it raises another signal: `signal` */
 	TAGMEM_TRAP_UNKNOWN, /* an instruction that the library cannot do; `text` says which */
@@ -252,6 +252,10 @@ struct tagmem_trap_result {
  * judged, and if all may be done does it once through the plain alias, with all registers. Async-signal-safe; 4 KiB of
  * stack. The context of what is not done is unchanged, but for the iterations of a gather or scatter that are done and the
  * flags of a SIGFPE.
+ *
+ * A signal costs more than many instructions: so when it is done, those behind it are done as well while they would be refused,
+ * too, and are allowed without any ado; the context is then behind these. They touch nothing of the handler: not its stack,
+ * not errno. What is to be seen by them must be done before; so nothing goes ahead of an asynchronous fault.
  *
  * The kernel refuses with SIGSEGV (a closed page; a pointer with bits 59:56: SI_KERNEL, no address) and with SIGBUS (a
  * view's refused page; a pointer with bits 59:56 in rsp or rbp: SI_KERNEL, no address). */
