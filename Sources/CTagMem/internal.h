@@ -261,6 +261,9 @@ struct tagmem_trap_result {
  * view's refused page; a pointer with bits 59:56 in rsp or rbp: SI_KERNEL, no address). */
 struct tagmem_trap_result tagmem_trap(ucontext_t *context);
 
+/* The bytes of the instruction, 0 if there is none. Async-signal-safe. */
+size_t tagmem_instruction_length(uintptr_t pc);
+
 /* While tagmem_trap does an instruction, the plain alias may raise SIGBUS or SIGSEGV (the object was cut; the daemon ended;
  * it was detached), and the instruction itself SIGSEGV (a misaligned vector). So these two are not blocked while tagmem_trap
  * runs (SA_NODEFER), and their handlers ask this first. True: it was that, and the handler returns at once; tagmem_trap will
@@ -281,8 +284,8 @@ void tagmem_deliver_deferred(void);
 void tagmem_end_signals(void);
 
 /* A fault of a function that stands for an instruction: the signal of the own thread, also to a program that blocks or
- * ignores it. Returns if a handler does. */
-void tagmem_raise(int signal, int code, uintptr_t address);
+ * ignores it. Returns if a handler does: true if that has skipped the instruction (tagmem_skip_instruction). */
+bool tagmem_raise(int signal, int code, uintptr_t address);
 
 /* MARK: Environment */
 

@@ -256,6 +256,12 @@ int tagmem_take_shared(uint64_t count, struct tagmem_shared_blocks *blocks) {
 	return 0;
 }
 
+void tagmem_give_shared(const struct tagmem_shared_blocks *blocks) {
+	bool is_ours = owner == (int)tagmem_call(SYS_getpid) && blocks->object == &tagmem_objects[shared_object];
+	if (shared_object != 0 && is_ours && blocks->first >= shared_own)
+		tagmem_give_pages(blocks->object, blocks->first * tagmem_block, (blocks->first + blocks->count) * tagmem_block);
+}
+
 int tagmem_back_with(uint64_t start, uint64_t end, const struct tagmem_shared_blocks *blocks) {
 	uint64_t first = start / tagmem_block, count = (end - 1) / tagmem_block - first + 1;
 	unsigned object = (unsigned)(blocks->object - tagmem_objects);
@@ -301,9 +307,17 @@ int tagmem_back_like(uint64_t from, uint64_t to, uint64_t length) {
 
 /* MARK: What blocks are used for */
 
+/* A file's pages are there, which may become shared memory. */
+static bool may_get_shared(uint64_t block) {
+	bool may = false;
+	for (uint64_t at = block * tagmem_block; tagmem_has_foreign() && at < (block + 1) * tagmem_block; at += tagmem_page)
+		may |= (tagmem_notes_of(at) & tagmem_may_get_tags) != 0;
+	return may;
+}
+
 uint64_t tagmem_conflict(uint64_t start, uint64_t end, bool is_shared) {
 	for (uint64_t block = start / tagmem_block; block * tagmem_block < end; block++) {
-		bool has_shared = entries[block] >= first_entry && entries[block] >> 24 != 0;
+		bool has_shared = (entries[block] >= first_entry && entries[block] >> 24 != 0) || may_get_shared(block);
 		if (is_shared ? is_used(block) : has_shared && is_used(block))
 			return (block + 1) * tagmem_block;
 	}
@@ -316,10 +330,11 @@ void tagmem_release_blocks(uint64_t start, uint64_t end) {
 		if (entry < first_entry || is_used(block))
 			continue;
 		uint64_t at = (entry & 0xffffff) - first_entry;
+		struct tagmem_shared_blocks shared = {&tagmem_objects[entry >> 24], at, 1};
 		if (entry >> 24 == 0)
 			is_taken[at] = 0;
-		else if (entry >> 24 == shared_object && owner == (int)tagmem_call(SYS_getpid) && at >= shared_own)
-			tagmem_give_pages(&tagmem_objects[shared_object], at * tagmem_block, (at + 1) * tagmem_block);
+		else if (!tagmem_is_adopted(shared.object, at * tagmem_block))
+			tagmem_give_shared(&shared);
 		map_nothing(block, 1);
 		set_entry(block, is_nothing);
 	}
