@@ -166,13 +166,20 @@ static bool is_used(uint64_t block) {
 	return memcmp(tagmem_environment->pages + block * sizeof none, none, sizeof none) != 0;
 }
 
+/* What is mapped at its offset in the span later, and cannot be accessed, has no memory: above all not this. */
+static void take(uint64_t block) {
+	is_taken[block] = 1;
+	if (entries[block] == 0)
+		entries[block] = is_nothing;
+}
+
 /* A block of the main object for use elsewhere: the last one that is free, else a new one behind its end. */
 static int take_block(uint64_t *taken) {
 	struct tagmem_object *main = &tagmem_objects[0];
 	for (uint64_t block = main->size / tagmem_block; block-- > 0;) {
 		if (!is_taken[block] && (entries[block] != 0 || !is_used(block))) {
 			*taken = block;
-			is_taken[block] = 1;
+			take(block);
 			return 0;
 		}
 	}
@@ -180,7 +187,7 @@ static int take_block(uint64_t *taken) {
 	int error = tagmem_grow_object(main, (block + 1) * tagmem_block);
 	if (!error) {
 		*taken = block;
-		is_taken[block] = 1;
+		take(block);
 	}
 	return error;
 }
