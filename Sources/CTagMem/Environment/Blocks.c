@@ -59,9 +59,18 @@ struct tagmem_backing tagmem_backing_of(uint64_t offset, uint64_t end) {
 	return place;
 }
 
+/* A file's pages are there, which may become shared memory. */
+static bool may_get_shared(uint64_t block) {
+	bool may = false;
+	for (uint64_t at = block * tagmem_block; tagmem_has_foreign() && at < (block + 1) * tagmem_block; at += tagmem_page)
+		may |= (tagmem_notes_of(at) & tagmem_may_get_tags) != 0;
+	return may;
+}
+
 uint64_t tagmem_conflict(uint64_t start, uint64_t end, bool is_shared) {
 	for (uint64_t block = start / tagmem_block; block * tagmem_block < end; block++) {
-		bool has_shared = tagmem_entries[block] >= tagmem_first_entry && tagmem_entries[block] >> 24 != 0;
+		bool is_of_object = tagmem_entries[block] >= tagmem_first_entry && tagmem_entries[block] >> 24 != 0;
+		bool has_shared = is_of_object || may_get_shared(block);
 		if (is_shared ? tagmem_is_block_used(block) : has_shared && tagmem_is_block_used(block))
 			return (block + 1) * tagmem_block;
 	}
@@ -73,10 +82,12 @@ void tagmem_release_blocks(uint64_t start, uint64_t end) {
 		uint32_t entry = tagmem_entries[block];
 		if (entry < tagmem_first_entry || tagmem_is_block_used(block))
 			continue;
+		uint64_t at = tagmem_block_of_entry(entry);
+		struct tagmem_shared_blocks shared = {&tagmem_objects[entry >> 24], at, 1};
 		if (entry >> 24 == 0)
-			tagmem_is_taken[tagmem_block_of_entry(entry)] = 0;
-		else
-			tagmem_release_shared(entry >> 24, tagmem_block_of_entry(entry));
+			tagmem_is_taken[at] = 0;
+		else if (!tagmem_is_adopted(shared.object, at * tagmem_block))
+			tagmem_give_shared(&shared);
 		tagmem_map_nothing(block, 1);
 		tagmem_set_entry(block, tagmem_is_nothing);
 	}

@@ -36,11 +36,6 @@ static inline bool tagmem_is_block_used(uint64_t block) {
 int tagmem_map_blocks(uint64_t block, uint64_t count, unsigned object, uint64_t at);
 void tagmem_map_nothing(uint64_t block, uint64_t count);
 
-/* MARK: Shared.c */
-
-/* A block of shared memory is not mapped any more: if nobody else can have it, its pages go. */
-void tagmem_release_shared(unsigned object, uint64_t block);
-
 #pragma GCC visibility pop
 
 #endif

@@ -68,9 +68,7 @@ static void go_on_in_child(void) {
 	tagmem_unlock_environment();
 }
 
-/* Before the handlers of others are registered: so the child's memory is its own when those run in it, and the parent's
- * is copied when they have run. */
-static __attribute__((constructor(102))) void start(void) { pthread_atfork(prepare, go_on_in_parent, go_on_in_child); }
+void tagmem_begin_forks(void) { pthread_atfork(prepare, go_on_in_parent, go_on_in_child); }
 
 static pid_t fail(int error) {
 	errno = error;

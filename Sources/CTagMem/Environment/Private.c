@@ -4,13 +4,20 @@
  */
 #include "Blocks.h"
 
+/* What is mapped at its offset in the span later, and cannot be accessed, has no memory: above all not this. */
+static void take(uint64_t block) {
+	tagmem_is_taken[block] = 1;
+	if (tagmem_entries[block] == 0)
+		tagmem_set_entry(block, tagmem_is_nothing);
+}
+
 /* A block of the main object for use elsewhere: the last one that is free, else a new one behind its end. */
 static int take_block(uint64_t *taken) {
 	struct tagmem_object *main = &tagmem_objects[0];
 	for (uint64_t block = main->size / tagmem_block; block-- > 0;) {
 		if (!tagmem_is_taken[block] && (tagmem_entries[block] != 0 || !tagmem_is_block_used(block))) {
 			*taken = block;
-			tagmem_is_taken[block] = 1;
+			take(block);
 			return 0;
 		}
 	}
@@ -18,7 +25,7 @@ static int take_block(uint64_t *taken) {
 	int error = tagmem_grow_object(main, (block + 1) * tagmem_block);
 	if (!error) {
 		*taken = block;
-		tagmem_is_taken[block] = 1;
+		take(block);
 	}
 	return error;
 }

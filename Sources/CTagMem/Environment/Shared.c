@@ -48,6 +48,12 @@ int tagmem_take_shared(uint64_t count, struct tagmem_shared_blocks *blocks) {
 	return 0;
 }
 
+void tagmem_give_shared(const struct tagmem_shared_blocks *blocks) {
+	bool is_ours = owner == (int)tagmem_call(SYS_getpid) && blocks->object == &tagmem_objects[shared_object];
+	if (shared_object != 0 && is_ours && blocks->first >= shared_own)
+		tagmem_give_pages(blocks->object, blocks->first * tagmem_block, (blocks->first + blocks->count) * tagmem_block);
+}
+
 int tagmem_back_with(uint64_t start, uint64_t end, const struct tagmem_shared_blocks *blocks) {
 	uint64_t first = start / tagmem_block, count = (end - 1) / tagmem_block - first + 1;
 	unsigned object = (unsigned)(blocks->object - tagmem_objects);
@@ -75,9 +81,4 @@ int tagmem_back_like(uint64_t from, uint64_t to, uint64_t length) {
 			tagmem_set_entry(target + i, entry);
 	}
 	return error;
-}
-
-void tagmem_release_shared(unsigned object, uint64_t block) {
-	if (object == shared_object && owner == (int)tagmem_call(SYS_getpid) && block >= shared_own)
-		tagmem_give_pages(&tagmem_objects[object], block * tagmem_block, (block + 1) * tagmem_block);
 }

@@ -56,6 +56,8 @@ static void on_refused(siginfo_t *info, ucontext_t *context) {
 	struct tagmem_trap_result result = tagmem_trap_on_own_stack(context);
 	if (result.trap == TAGMEM_TRAP_DONE)
 		tagmem_access_done(address, counter, context);
+	if (result.trap == TAGMEM_TRAP_FAULT)
+		tagmem_access_faulted(result.judgement.address);
 	if (info->si_code != SI_KERNEL && result.trap != TAGMEM_TRAP_NOT_OURS)
 		tagmem_page_refused(address, info->si_signo == SIGBUS);
 	if (result.has_deferred_fault)

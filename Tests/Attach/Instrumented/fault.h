@@ -50,11 +50,12 @@ static inline void set_tag(long offset, unsigned value) {
 	if (tagmem_store_tags(base + offset, &byte, 1)) perror("tagmem_store_tags"), exit(1);
 }
 
-/* All granules get `tag` again, and all bytes a pattern, through the plain alias that nobody checks. */
+static inline char pattern_at(long offset) { return "The quick brown fox jumps over the lazy dog, at 0x"[offset % 50]; }
+
+/* All granules get `tag` again, and all bytes the pattern. */
 static inline void reset(void) {
-	static const uint8_t pattern[] = "The quick brown fox jumps over the lazy dog, at 0x";
 	tagmem_set_tags(memory, pages * page);
-	for (long i = 0; i < pages * page; i++) memory[i] = (char)pattern[i % (sizeof pattern - 1)];
+	for (long i = 0; i < pages * page; i++) memory[i] = pattern_at(i);
 }
 
 static inline void attach(int count, char **arguments) {
@@ -115,7 +116,7 @@ enum { no_fault = -1, another_fault = -2 };
 			is_expected = 1; \
 			__VA_ARGS__; \
 		} else { \
-			where_ = fault_code == SEGV_MTESERR ? fault_address - memory : another_fault; \
+			where_ = fault_code == SEGV_MTESERR ? fault_address - memory : (long)another_fault; \
 		} \
 		is_expected = 0; \
 		where_; \

@@ -16,7 +16,7 @@ static const char *object; /* its directory */
 static inline int open_of(const char *directory, const char *name, int flags) {
 	char path[5000];
 	snprintf(path, sizeof path, "%s/%s", directory, name);
-	int file = open(path, flags | O_CLOEXEC);
+	int file = open(path, flags | O_CLOEXEC, 0600);
 	if (file < 0) {
 		printf("%s: %s\n", path, strerror(errno));
 		exit(1);
