@@ -15,7 +15,7 @@ STRESS_SECONDS ?= 30
 SOAK_SECONDS ?= 60
 FUZZ_SECONDS ?= 600
 
-.PHONY: build demo test guest test-guest test-suites bench latency asan tsan stress soak fuzz format lint install clean \
+.PHONY: build demo test attach guest test-guest test-suites bench latency asan tsan stress soak fuzz format lint install clean \
     dependencies
 
 # The Swift library goes into the program: it then needs libfuse3 and the C library alone.
@@ -30,9 +30,13 @@ demo: build
 WIDTH = $(shell swift test --help-hidden | grep experimental-maximum-parallelization-width >/dev/null && \
     echo --experimental-maximum-parallelization-width 4)
 
-test: dependencies
+test: dependencies attach
 	swift build --build-tests
 	swift test --skip-build --skip GuestTests $(WIDTH)
+
+# libtagmem, and the programs that test it. It is for x86-64: other processors have no use for it, or have MTE.
+attach: dependencies
+	if [ "$$(uname -m)" = x86_64 ]; then $(MAKE) -j$$(nproc) -C Tests/Attach; fi
 
 guest: build
 	Scripts/guest
@@ -98,6 +102,7 @@ lint:
 
 install: build
 	install -D -m 0755 .build/release/tagmemd $(DESTDIR)$(PREFIX)/bin/tagmemd
+	if [ "$$(uname -m)" = x86_64 ]; then $(MAKE) -C Sources/CTagMem install PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); fi
 
 clean:
 	rm -rf --one-file-system .build .build-asan .build-tsan .guest Benchmarks/.build $(FUZZ_BUILD)

@@ -153,6 +153,7 @@ struct tagmem_closed_access {
 	size_t size;
 	uintptr_t after; /* where the callback returns to: the access is among the instructions from there on */
 	unsigned depth; /* of handlers */
+	bool has_faulted;
 };
 enum { tagmem_closed_max = 4, tagmem_handlers_max = 8 };
 
@@ -167,6 +168,7 @@ struct tagmem_thread {
 	unsigned depth; /* handlers of the program that the thread is in, or has left by siglongjmp unnoticed */
 	uintptr_t handlers[tagmem_handlers_max]; /* the stack pointer of each; bit 0: it is on the alternate stack */
 	struct tagmem_closed_access closed[tagmem_closed_max];
+	uintptr_t access_at; /* the program counter of what is judged now, for reports; or where its callback returns to */
 };
 /* The thread's own. Its model is initial-exec, so that a handler may use it. */
 extern TAGMEM_SHARED _Thread_local struct tagmem_thread tagmem_thread __attribute__((tls_model("initial-exec")));
@@ -204,6 +206,8 @@ void tagmem_close_for_access(uintptr_t address, size_t size, uintptr_t fault, ui
 /* The trap has done an instruction (TAGMEM_TRAP_DONE) that the kernel had refused at `address` (si_addr): `program_counter`
  * is where it was, the context as it was refused or behind it. Opens what can be opened. */
 void tagmem_access_done(uintptr_t address, uintptr_t program_counter, const ucontext_t *context);
+/* The trap has refused an access: its fault address. */
+void tagmem_access_faulted(uintptr_t fault);
 
 /* In the way `views`: an access to that page has come to the trap, refused by the device (SIGBUS), or because it is closed. It
  * is closed while the device would refuse it: each time that costs several requests. Async-signal-safe. */
@@ -225,7 +229,7 @@ struct tagmem_operand {
 };
 
 enum tagmem_trap {
-	TAGMEM_TRAP_DONE, /* done once: the context is that behind it (of a rep: behind some iterations) */
+	TAGMEM_TRAP_DONE, /* done once: the context is behind it (of a rep: behind some iterations), or further on */
 	TAGMEM_TRAP_FAULT, /* not done: `judgement` says what to raise */
 	TAGMEM_TRAP_SIGNAL, /* not done, as it raises another signal: `signal` */
 	TAGMEM_TRAP_UNKNOWN, /* an instruction that the library cannot do; `text` says which */
@@ -249,9 +253,16 @@ struct tagmem_trap_result {
  * stack. The context of what is not done is unchanged, but for the iterations of a gather or scatter that are done and the
  * flags of a SIGFPE.
  *
+ * A signal costs more than many instructions: so when it is done, those behind it are done as well while they would be refused,
+ * too, and are allowed without any ado; the context is then behind these. They touch nothing of the handler: not its stack,
+ * not errno. What is to be seen by them must be done before; so nothing goes ahead of an asynchronous fault.
+ *
  * The kernel refuses with SIGSEGV (a closed page; a pointer with bits 59:56: SI_KERNEL, no address) and with SIGBUS (a
  * view's refused page; a pointer with bits 59:56 in rsp or rbp: SI_KERNEL, no address). */
 struct tagmem_trap_result tagmem_trap(ucontext_t *context);
+
+/* The bytes of the instruction, 0 if there is none. Async-signal-safe. */
+size_t tagmem_instruction_length(uintptr_t pc);
 
 /* While tagmem_trap does an instruction, the plain alias may raise SIGBUS or SIGSEGV (the object was cut; the daemon ended;
  * it was detached), and the instruction itself SIGSEGV (a misaligned vector). So these two are not blocked while tagmem_trap
@@ -270,11 +281,11 @@ void tagmem_install_signals(void);
 void tagmem_note_deferred(void);
 void tagmem_deliver_deferred(void);
 /* The thread ends. */
-void tagmem_end_deferred(void);
+void tagmem_end_signals(void);
 
 /* A fault of a function that stands for an instruction: the signal of the own thread, also to a program that blocks or
- * ignores it. Returns if a handler does. */
-void tagmem_raise(int signal, int code, uintptr_t address);
+ * ignores it. Returns if a handler does: true if that has skipped the instruction (tagmem_skip_instruction). */
+bool tagmem_raise(int signal, int code, uintptr_t address);
 
 /* MARK: Environment */
 

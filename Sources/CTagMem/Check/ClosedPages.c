@@ -2,17 +2,14 @@
  * Pages that instrumented code has closed: for how long.
  *
  * A callback comes before its access, and nothing comes behind it. So the page opens when the thread makes another
- * access to it that is legal (closed pages bring it to the trap), and that is not a part of the one that must fault:
- * not in its bytes, and not among the instructions behind the callback, as compilers copy a struct by several. Also it
- * must not be one of a handler, which may return to the access. A thread remembers few such accesses, and forgets the
- * oldest for a new one.
+ * access to it that is legal (closed pages bring it to the trap), not to the same bytes, and not in a handler, which may
+ * return to the access. An access that has not faulted yet may still come, behind others of its statement; and a struct is
+ * copied piece by piece: so then it must also be an instruction that is not one of those behind the callback. A thread
+ * remembers few such accesses, and forgets the oldest for a new one.
  */
 #include "internal.h"
 
 #include "Space/Kernel.h"
-
-/* The instructions of a statement are in so many bytes behind its callback. */
-enum { statement = 512 };
 
 /* What a handler does, in the middle of what is done here, to the same records is kept out. */
 static uint64_t block_signals(void) {
@@ -23,8 +20,15 @@ static uint64_t block_signals(void) {
 
 static void unblock_signals(uint64_t old) { tagmem_call(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof old); }
 
+/* The instructions of a statement are few behind its callback: the more the more bytes it accesses. */
 static bool is_of_statement(const struct tagmem_closed_access *closed, uintptr_t program_counter) {
-	return program_counter - closed->after < statement;
+	return program_counter - closed->after < 64 + 8 * closed->size;
+}
+
+/* Whether an access has been done or given up for certain when the thread accesses something else. */
+static bool is_over(const struct tagmem_closed_access *closed, uintptr_t program_counter) {
+	bool is_whole = closed->has_faulted && closed->size <= 16;
+	return is_whole || !is_of_statement(closed, program_counter);
 }
 
 static void forget(struct tagmem_thread *thread, int index) {
@@ -69,10 +73,17 @@ void tagmem_access_done(uintptr_t address, uintptr_t program_counter, const ucon
 	for (int i = 0; i < tagmem_closed_max && thread->closed[i].page;) {
 		const struct tagmem_closed_access *closed = &thread->closed[i];
 		if ((address & -(uintptr_t)tagmem_page) == closed->page && address - closed->address >= closed->size &&
-		    !is_of_statement(closed, program_counter) && thread->depth <= closed->depth)
+		    is_over(closed, program_counter) && thread->depth <= closed->depth)
 			forget(thread, i);
 		else
 			i++;
 	}
 	unblock_signals(mask);
+}
+
+void tagmem_access_faulted(uintptr_t fault) {
+	for (int i = 0; i < tagmem_closed_max && tagmem_thread.closed[i].page; i++) {
+		struct tagmem_closed_access *closed = &tagmem_thread.closed[i];
+		if (fault - closed->address < closed->size) closed->has_faulted = true;
+	}
 }

@@ -1,4 +1,5 @@
 /* Whether an access may be done: the one place that decides. */
+#include "Report.h"
 #include "Scan.h"
 #include "Space/Kernel.h"
 
@@ -10,6 +11,7 @@
 #endif
 
 enum check { check_none, check_sync, check_async, check_asymm };
+static const uint8_t mode_of[] = { TAGMEM_MODE_NONE, TAGMEM_MODE_SYNC, TAGMEM_MODE_ASYNC, TAGMEM_MODE_ASYMM };
 
 /* As the processor is set, for both directions. */
 static enum check check_of(const struct tagmem_span *span, bool is_store) {
@@ -25,20 +27,6 @@ static enum check check_of(const struct tagmem_span *span, bool is_store) {
 	case PR_MTE_TCF_MASK: return check_asymm;
 	default: return check_none;
 	}
-}
-
-static void report(const struct tagmem_span *span, const struct tagmem_judgement *judgement, size_t size, bool is_store,
-                   enum check check) {
-	struct tagmem_pointer pointer = tagmem_pointer_of(judgement->address);
-	struct tagmem_piece piece = tagmem_piece_of(span, pointer.offset, pointer.offset + 1);
-	struct tagmem_report record = {
-		.address = piece.offset | (uint64_t)pointer.tag << 56,
-		.size = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX,
-		.store = is_store,
-		.mode = check == check_sync ? TAGMEM_MODE_SYNC : check == check_async ? TAGMEM_MODE_ASYNC : TAGMEM_MODE_ASYMM,
-		.allocation_tag = (uint8_t)judgement->allocation_tag,
-	};
-	tagmem_call(SYS_ioctl, piece.mem, TAGMEM_REPORT_FAULT, &record);
 }
 
 /* What is not mapped, or not for that, of [start, end). */
@@ -95,7 +83,8 @@ static struct tagmem_judgement judge(struct tagmem_pointer pointer, uintptr_t ad
 	enum check check = check_of(span, is_store);
 	if (check == check_none || !is_mismatch(pointer, end, is_store, check, &judgement)) return refusal;
 	if (judgement.verdict == TAGMEM_ALLOWED_DEFERRED && refusal.verdict != TAGMEM_ALLOWED) return refusal;
-	if (reports && judgement.verdict != TAGMEM_GONE) report(span, &judgement, size, is_store, check);
+	if (reports && judgement.verdict != TAGMEM_GONE)
+		tagmem_report_fault(span, &judgement, size, is_store, mode_of[check]);
 	return judgement;
 }
 

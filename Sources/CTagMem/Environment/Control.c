@@ -26,28 +26,25 @@ static int set_control(unsigned long control) {
 	return 0;
 }
 
-/* The mode that the program begins in: none, sync, async or asymm, with ",store-only" behind it if only stores are checked. All
- * tags but 0 are to be had, as C libraries choose. */
-int tagmem_begin_control(const char *mode) {
+int tagmem_begin_in_mode(const char *name) {
 	static const struct {
 		const char *name;
-		unsigned long control;
+		unsigned long faults;
 	} modes[] = {
-	    {"none", PR_MTE_TCF_NONE},
-	    {"sync", PR_MTE_TCF_SYNC},
-	    {"async", PR_MTE_TCF_ASYNC},
-	    {"asymm", PR_MTE_TCF_SYNC | PR_MTE_TCF_ASYNC},
+		{"none", 0}, {"sync", PR_MTE_TCF_SYNC}, {"async", PR_MTE_TCF_ASYNC}, {"asymm", PR_MTE_TCF_SYNC | PR_MTE_TCF_ASYNC},
 	};
-	size_t length = strcspn(mode, ",");
-	unsigned long options = mode[length] == 0 ? 0 : PR_MTE_STORE_ONLY;
-	if (options && strcmp(mode + length, ",store-only") != 0)
+	/* IRG gives no tag 0, as where glibc turns checks on. */
+	const unsigned long control = PR_TAGGED_ADDR_ENABLE | 0xfffeul << PR_MTE_TAG_SHIFT;
+	size_t length = strcspn(name, ",");
+	bool is_store_only = strcmp(name + length, ",store-only") == 0;
+	if (name[length] != 0 && !is_store_only)
 		return EINVAL;
 	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
-		if (strlen(modes[i].name) != length || strncmp(mode, modes[i].name, length) != 0)
+		if (strlen(modes[i].name) != length || strncmp(modes[i].name, name, length) != 0)
 			continue;
-		if (modes[i].control == (PR_MTE_TCF_SYNC | PR_MTE_TCF_ASYNC))
-			tagmem_preferred = modes[i].control;
-		return -set_control(PR_TAGGED_ADDR_ENABLE | modes[i].control | options | 0xfffeul << PR_MTE_TAG_SHIFT);
+		if (i == 3) /* which is not for a thread to choose, but for the machine */
+			tagmem_preferred = modes[i].faults;
+		return -set_control(control | modes[i].faults | (is_store_only ? PR_MTE_STORE_ONLY : 0));
 	}
 	return EINVAL;
 }

@@ -74,7 +74,7 @@ static void begin(void) {
 	if (error)
 		give_up(tagmem_objects[0].path, "cannot be attached", error);
 	const char *mode = getenv("TAGMEM_MODE");
-	error = mode != NULL ? tagmem_begin_control(mode) : 0;
+	error = mode != NULL && *mode != 0 ? tagmem_begin_in_mode(mode) : 0;
 	if (error)
 		give_up("TAGMEM_MODE", mode, error);
 	errno = saved;

@@ -53,9 +53,11 @@ static void on_refused(siginfo_t *info, ucontext_t *context) {
 	int error = errno;
 	uintptr_t address = (uintptr_t)info->si_addr;
 	uintptr_t counter = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
-	struct tagmem_trap_result result = tagmem_trap(context);
+	struct tagmem_trap_result result = tagmem_trap_on_own_stack(context);
 	if (result.trap == TAGMEM_TRAP_DONE)
 		tagmem_access_done(address, counter, context);
+	if (result.trap == TAGMEM_TRAP_FAULT)
+		tagmem_access_faulted(result.judgement.address);
 	if (info->si_code != SI_KERNEL && result.trap != TAGMEM_TRAP_NOT_OURS)
 		tagmem_page_refused(address, info->si_signo == SIGBUS);
 	if (result.has_deferred_fault)
@@ -80,7 +82,7 @@ void tagmem_on_fault(int number, siginfo_t *info, void *context) {
 		/* A stand-in comes when it is not blocked. */
 		if (tagmem_is_timer(info) && !tagmem_take_deferred(info))
 			return;
-		info->si_signo = tagmem_counterpart(number);
+		tagmem_end_wait(info);
 		tagmem_raise_sent(info->si_signo, info, context);
 		return;
 	}

@@ -49,6 +49,9 @@ void tagmem_raise_fault(int number, siginfo_t *info, ucontext_t *context) {
 	tagmem_deliver(&action, number, info, context);
 }
 
+/* Marks a signal that kill has sent. */
+static char by_kill;
+
 /* One that is blocked waits as its stand-in. */
 void tagmem_make_wait(int number, siginfo_t *info) {
 	int stand_in = tagmem_counterpart(number);
@@ -56,11 +59,25 @@ void tagmem_make_wait(int number, siginfo_t *info) {
 	tagmem_call(SYS_rt_sigpending, &pending, sizeof pending);
 	if ((pending & tagmem_mask_of(stand_in)) != 0)
 		return;
-	/* What was for any thread of the process is so still. */
-	if (info->si_code == SI_USER || info->si_code == SI_QUEUE)
+	/* What was for any thread of the process is so still. Only its first thread may send it what kill sends. */
+	bool is_of_process = info->si_code == SI_USER || info->si_code == SI_QUEUE;
+	if (info->si_code == SI_USER) {
+		info->si_code = SI_QUEUE;
+		info->si_value.sival_ptr = &by_kill;
+	}
+	if (is_of_process)
 		tagmem_call(SYS_rt_sigqueueinfo, tagmem_call(SYS_getpid), stand_in, info);
 	else
 		tagmem_queue_to_thread(stand_in, info);
+}
+
+void tagmem_end_wait(siginfo_t *info) {
+	if (!tagmem_is_fault(info->si_signo))
+		info->si_signo = tagmem_counterpart(info->si_signo);
+	if (info->si_code == SI_QUEUE && info->si_value.sival_ptr == &by_kill) {
+		info->si_code = SI_USER;
+		info->si_value.sival_ptr = NULL;
+	}
 }
 
 /* One that somebody sent, or that was found later. */
@@ -97,7 +114,7 @@ void tagmem_raise_other(const struct tagmem_signal *signal, ucontext_t *context)
 
 /* MARK: A fault of a function */
 
-void tagmem_raise(int number, int code, uintptr_t address) {
+bool tagmem_raise(int number, int code, uintptr_t address) {
 	siginfo_t info = tagmem_info_of(number, code, address);
 	tagmem_mask mask = tagmem_set_mask(~(tagmem_mask)0);
 	struct tagmem_action action = tagmem_action_of(number, false);
@@ -110,5 +127,5 @@ void tagmem_raise(int number, int code, uintptr_t address) {
 	}
 	tagmem_queue_to_thread(is_refused ? number : tagmem_counterpart(number), &info);
 	/* It comes now. */
-	tagmem_set_mask(mask);
+	return tagmem_unblock_raised(mask);
 }

@@ -121,8 +121,20 @@ void tagmem_raise_fault(int number, siginfo_t *info, ucontext_t *context);
 /* One that somebody sent, or that was found later, and is not blocked; and one that is: it waits as its stand-in. */
 void tagmem_raise_sent(int number, siginfo_t *info, ucontext_t *context);
 void tagmem_make_wait(int number, siginfo_t *info);
+/* Of a stand-in that has come: what it stands for. */
+void tagmem_end_wait(siginfo_t *info);
 /* What else an instruction may raise. */
 void tagmem_raise_other(const struct tagmem_signal *signal, ucontext_t *context);
+
+/* MARK: Skipping.c */
+
+/* Sets the mask, and takes the signal that tagmem_raise has sent: whether its handler has skipped the instruction. */
+bool tagmem_unblock_raised(tagmem_mask mask);
+
+/* MARK: OwnStack.c */
+
+struct tagmem_trap_result tagmem_trap_on_own_stack(ucontext_t *context);
+void tagmem_end_own_stack(void);
 
 /* MARK: Masks.c */
 

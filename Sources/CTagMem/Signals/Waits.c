@@ -32,8 +32,8 @@ static long wait_for(const sigset_t *set, siginfo_t *info, const struct timespec
 	}
 	if (number <= 0)
 		return number;
-	number = tagmem_counterpart((int)number);
-	own.si_signo = (int)number;
+	tagmem_end_wait(&own);
+	number = own.si_signo;
 	if (info != NULL)
 		*info = own;
 	return number;

@@ -45,7 +45,11 @@ static int open_object(struct tagmem_span *span, const char *directory) {
 	struct stat status;
 	if (fstat(span->mem, &status) != 0) return errno;
 	if (!S_ISREG(status.st_mode)) return EOPNOTSUPP;
-	return (uint64_t)status.st_size > TAGMEM_OBJECT_MAX ? EINVAL : 0;
+	if ((uint64_t)status.st_size > TAGMEM_OBJECT_MAX) return EINVAL;
+	/* Only a device's files have a mode. */
+	uint32_t mode;
+	long result = tagmem_call(SYS_ioctl, span->mem, TAGMEM_GET_MODE, &mode);
+	return result == -ENOTTY ? EOPNOTSUPP : result < 0 ? (int)-result : 0;
 }
 
 void *tagmem_attach(const char *directory, unsigned flags) {

@@ -11,6 +11,8 @@ struct FaultPrinter {
             // A call's return address is behind it.
             let place = symbols.place(of: index == 0 ? frame.offset : frame.offset &- 1, in: frame.module)
             text += "    #\(index) \(place)\n"
+            // What calls main is nobody's fault.
+            if place.hasPrefix("main at ") { break }
         }
         _ = writeAll(Array(text.utf8), to: STDERR_FILENO)
     }
@@ -21,16 +23,17 @@ struct FaultPrinter {
             + "\(report.addressTag), the memory \(report.allocationTag) (\(report.mode))\n"
     }
 
-    /// A line for each 256 bytes: the offset, and a digit a granule, with the faulting one in brackets.
+    /// A line for each 256 bytes of memory that are there: the address with tag 0, and a digit a granule, the faulting one
+    /// in brackets.
     static func map(of report: FaultReport) -> String {
         let digits = Array(report.tags)
+        let base = (report.address &- report.offset) & ~tagMask
         var text = ""
         for start in stride(from: 0, to: digits.count, by: 16) {
-            let offset = report.firstTag + UInt64(start) * 16
-            let hexadecimal = String(offset, radix: 16)
-            text +=
-                "    0x" + String(repeating: "0", count: max(0, 10 - hexadecimal.count)) + hexadecimal + " "
-            for index in start..<min(start + 16, digits.count) {
+            let row = start..<min(start + 16, digits.count)
+            if digits[row].allSatisfy({ $0 == "-" }) { continue }
+            text += "    0x" + String(base &+ report.firstTag + UInt64(start) * 16, radix: 16) + " "
+            for index in row {
                 let isFault = report.firstTag + UInt64(index) * 16 == report.offset & ~15
                 text += isFault ? "[\(digits[index])]" : " \(digits[index]) "
             }
@@ -39,6 +42,9 @@ struct FaultPrinter {
         }
         return text
     }
+
+    /// The tag of an attached address: TAGMEM_TAG_MASK.
+    private static let tagMask: UInt64 = 0xf << 40
 }
 
 /// Names and lines of code, from addr2line(1), where it is installed.

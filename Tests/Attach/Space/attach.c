@@ -139,6 +139,22 @@ static void test_errors(void) {
 	expect_refused(path, TAGMEM_VIEWS, EOPNOTSUPP);
 	rmdir(path);
 
+	/* Files that are called the same, and are too large. */
+	char directory[] = "/tmp/attach-XXXXXX";
+	expect(mkdtemp(directory) != NULL);
+	close(open_of(directory, "mem", O_RDWR | O_CREAT));
+	close(open_of(directory, "tags", O_RDWR | O_CREAT));
+	expect_refused(directory, 0, EOPNOTSUPP);
+	set_size(directory, (off_t)1 << 40);
+	expect_refused(directory, 0, EOPNOTSUPP);
+	set_size(directory, ((off_t)1 << 40) + 1);
+	expect_refused(directory, 0, EINVAL);
+	snprintf(path, sizeof path, "%s/mem", directory);
+	unlink(path);
+	snprintf(path, sizeof path, "%s/tags", directory);
+	unlink(path);
+	rmdir(directory);
+
 	int local = 0;
 	expect_errno(tagmem_detach(&local), EINVAL);
 	expect_errno(tagmem_detach(NULL), EINVAL);

@@ -16,7 +16,7 @@ static const char *object; /* its directory */
 static inline int open_of(const char *directory, const char *name, int flags) {
 	char path[5000];
 	snprintf(path, sizeof path, "%s/%s", directory, name);
-	int file = open(path, flags | O_CLOEXEC);
+	int file = open(path, flags | O_CLOEXEC, 0600);
 	if (file < 0) {
 		printf("%s: %s\n", path, strerror(errno));
 		exit(1);
@@ -97,6 +97,30 @@ static inline int load_signal(const volatile void *address) {
 }
 
 static inline int store_signal(volatile void *address, char byte) { return signal_of(*(volatile char *)address = byte); }
+
+/* The kernel's own view: the protections that the page of an address with tag 0 is mapped with in all aliases, -1 for none. */
+static inline void protections_of(uintptr_t address, int protections[16]) {
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[4200], letters[5];
+	uintptr_t start, end;
+	for (unsigned tag = 0; tag < 16; tag++) protections[tag] = -1;
+	while (fgets(line, sizeof line, maps)) {
+		if (sscanf(line, "%lx-%lx %4s", &start, &end, letters) != 3) continue;
+		for (uintptr_t tag = 0; tag < 16; tag++) {
+			uintptr_t page = address + (tag << TAGMEM_TAG_SHIFT);
+			if (page < start || page >= end) continue;
+			protections[tag] = (letters[0] == 'r' ? PROT_READ : 0) | (letters[1] == 'w' ? PROT_WRITE : 0) |
+					   (letters[2] == 'x' ? PROT_EXEC : 0);
+		}
+	}
+	fclose(maps);
+}
+
+static inline int protection_of(const void *address) {
+	int protections[16];
+	protections_of((uintptr_t)tagmem_strip(address), protections);
+	return protections[tagmem_tag(address)];
+}
 
 /* The test's object, and a bound for the whole. */
 static inline void begin(int count, char **arguments) {

@@ -9,27 +9,32 @@ enum { size = 1 << 20, page = 4096 };
 static char *base;
 static atomic_bool is_over;
 
-/* Each has every second granule, and sees its own tags stay as it has set them. */
+/* Each has every second granule, and sees its own tags stay as it has set them. All at once, as soon as all are there. */
+static atomic_int *missing;
 static void *store_every_second(void *argument) {
+	enum { granules = 16, rounds = 100000 };
 	long mine = (long)argument, wrong = 0;
-	for (int round = 0; round < 300; round++) {
+	for (--*missing; *missing > 0;) continue;
+	for (int round = 0; round < rounds; round++) {
 		unsigned tag = (unsigned)(round + mine * 5) & 0xf;
-		for (long granule = mine; granule < 512; granule += 2) {
+		for (long granule = mine; granule < granules; granule += 2) {
 			char *pointer = tagmem_with_tag(base + granule * 16, tag);
-			if (round & 1) {
+			if (round % 4) {
 				tagmem_set_tags(pointer, 16);
 			} else {
 				uint8_t byte = (uint8_t)tag;
 				tagmem_store_tags(pointer, &byte, 1);
 			}
 		}
-		for (long granule = mine; granule < 512; granule += 2) wrong += tagmem_get_tag(base + granule * 16) != (int)tag;
+		for (long granule = mine; granule < granules; granule += 2) wrong += tagmem_get_tag(base + granule * 16) != (int)tag;
 	}
 	return (void *)wrong;
 }
 
 static void test_two_tags(void) {
 	base = attach(object, 0);
+	missing = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	*missing = 2;
 	pthread_t threads[2];
 	for (long i = 0; i < 2; i++) pthread_create(&threads[i], NULL, store_every_second, (void *)i);
 	for (int i = 0; i < 2; i++) {
@@ -38,6 +43,7 @@ static void test_two_tags(void) {
 		expect_equal((long)wrong, 0);
 	}
 	/* A child of fork shares them. */
+	*missing = 2;
 	pid_t child = fork();
 	if (child == 0) _exit(store_every_second((void *)1L) != NULL);
 	expect_equal((long)store_every_second((void *)0L), 0);

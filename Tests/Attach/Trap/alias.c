@@ -15,6 +15,7 @@ _Thread_local struct tagmem_trap_result alias_result;
 _Thread_local volatile long alias_traps;
 void (*alias_not_done)(int number, siginfo_t *info, ucontext_t *context);
 bool alias_is_native;
+bool alias_is_told_sigfpe = true;
 int failures;
 uint64_t seed;
 static uint64_t random_state;
@@ -31,6 +32,9 @@ static void map(int flags) {
 	plain = mmap(NULL, alias_size, PROT_READ | PROT_WRITE, MAP_SHARED, alias_file, 0);
 	span = (struct tagmem_span){.base = (uintptr_t)alias, .plain = plain, .closed = closed};
 }
+
+/* Check's. */
+_Thread_local struct tagmem_thread tagmem_thread __attribute__((tls_model("initial-exec")));
 
 void alias_map(void) { map(0); }
 
@@ -81,7 +85,7 @@ struct tagmem_judgement tagmem_judge(uintptr_t address, size_t size, bool is_sto
 static void handler(int number, siginfo_t *info, void *argument) {
 	ucontext_t *context = argument;
 	int error = errno;
-	if (tagmem_trap_recover(info, context)) {
+	if ((number != SIGFPE || alias_is_told_sigfpe) && tagmem_trap_recover(info, context)) {
 		return;
 	}
 	if (alias_is_native || number == SIGTRAP) {
