@@ -127,7 +127,7 @@ static void threads(void) {
 	pthread_t thread[2];
 	stop = 0;
 	for (long i = 0; i < 2; i++) pthread_create(&thread[i], NULL, use_legally, (void *)i);
-	for (int i = 0; i < 2000; i++) EXPECT(fault_in(i & 1 ? store : load, memory + bad), bad);
+	for (int i = 0; i < 1000; i++) EXPECT(fault_in(i & 1 ? store : load, memory + bad), bad);
 	stop = 1;
 	long sum = 0;
 	for (int i = 0; i < 2; i++) {
