@@ -186,6 +186,20 @@ static void arm_pointers(void) {
 	set_tag(bad, tag);
 }
 
+/* Behind the object's end there are no tags either: the access finds out, where it is. */
+static void behind_the_end(void) {
+	static const long distances[] = { pages * page, pages * page + 4096 + 12, 1 << 20, 1l << 39 };
+	for (size_t i = 0; i < sizeof distances / sizeof *distances; i++) {
+		for (int is_tagged = 0; is_tagged < 2; is_tagged++) {
+			char *at = (is_tagged ? memory : base) + distances[i];
+			fault_code = 0;
+			EXPECT(fault_in(store, at), another_fault);
+			EXPECT(fault_code, BUS_ADRERR);
+			EXPECT(fault_address, (long)at);
+		}
+	}
+}
+
 int main(int count, char **arguments) {
 	attach(count, arguments);
 	catch_faults();
@@ -194,6 +208,7 @@ int main(int count, char **arguments) {
 	threads();
 	modes();
 	arm_pointers();
+	behind_the_end();
 	EXPECT(tagmem_detach(base), 0);
 	return failures != 0;
 }
