@@ -36,7 +36,7 @@ test: dependencies attach
 
 # libtagmem, and the programs that test it. It is for x86-64: other processors have no use for it, or have MTE.
 attach: dependencies
-	if [ "$$(uname -m)" = x86_64 ]; then $(MAKE) -C Tests/Attach; fi
+	if [ "$$(uname -m)" = x86_64 ]; then $(MAKE) -j$$(nproc) -C Tests/Attach; fi
 
 guest: build
 	Scripts/guest

@@ -229,7 +229,7 @@ struct tagmem_operand {
 };
 
 enum tagmem_trap {
-	TAGMEM_TRAP_DONE, /* done once: the context is that behind it (of a rep: behind some iterations) */
+	TAGMEM_TRAP_DONE, /* done once: the context is behind it (of a rep: behind some iterations), or further on */
 	TAGMEM_TRAP_FAULT, /* not done: `judgement` says what to raise */
 	TAGMEM_TRAP_SIGNAL, /* not done, as it raises another signal: `signal` */
 	TAGMEM_TRAP_UNKNOWN, /* an instruction that the library cannot do; `text` says which */
@@ -253,9 +253,16 @@ struct tagmem_trap_result {
  * stack. The context of what is not done is unchanged, but for the iterations of a gather or scatter that are done and the
  * flags of a SIGFPE.
  *
+ * A signal costs more than many instructions: so when it is done, those behind it are done as well while they would be refused,
+ * too, and are allowed without any ado; the context is then behind these. They touch nothing of the handler: not its stack,
+ * not errno. What is to be seen by them must be done before; so nothing goes ahead of an asynchronous fault.
+ *
  * The kernel refuses with SIGSEGV (a closed page; a pointer with bits 59:56: SI_KERNEL, no address) and with SIGBUS (a
  * view's refused page; a pointer with bits 59:56 in rsp or rbp: SI_KERNEL, no address). */
 struct tagmem_trap_result tagmem_trap(ucontext_t *context);
+
+/* The bytes of the instruction, 0 if there is none. Async-signal-safe. */
+size_t tagmem_instruction_length(uintptr_t pc);
 
 /* While tagmem_trap does an instruction, the plain alias may raise SIGBUS or SIGSEGV (the object was cut; the daemon ended;
  * it was detached), and the instruction itself SIGSEGV (a misaligned vector). So these two are not blocked while tagmem_trap
@@ -274,11 +281,11 @@ void tagmem_install_signals(void);
 void tagmem_note_deferred(void);
 void tagmem_deliver_deferred(void);
 /* The thread ends. */
-void tagmem_end_deferred(void);
+void tagmem_end_signals(void);
 
 /* A fault of a function that stands for an instruction: the signal of the own thread, also to a program that blocks or
- * ignores it. Returns if a handler does. */
-void tagmem_raise(int signal, int code, uintptr_t address);
+ * ignores it. Returns if a handler does: true if that has skipped the instruction (tagmem_skip_instruction). */
+bool tagmem_raise(int signal, int code, uintptr_t address);
 
 /* MARK: Environment */
 

@@ -102,7 +102,17 @@ static int adopt(int fd, uint64_t end, struct adopted **adopted) {
 static void forget(struct adopted *file) {
 	write_back(file);
 	tagmem_call(SYS_close, file->file);
+	tagmem_give_shared(&file->blocks);
 	file->number = 0;
+}
+
+bool tagmem_is_adopted(const struct tagmem_object *object, uint64_t offset) {
+	for (const struct adopted *file = files; file < files + file_max; file++) {
+		uint64_t first = file->blocks.first * tagmem_block, length = file->blocks.count * tagmem_block;
+		if (file->number != 0 && file->blocks.object == object && offset - first < length)
+			return true;
+	}
+	return false;
 }
 
 /* MARK: Mappings */

@@ -21,6 +21,15 @@ enum { tagmem_block = 128 << 10, tagmem_path_max = 512 };
 /* The span, or NULL: the program has none. */
 extern struct tagmem_span *tagmem_environment;
 
+/* MARK: Start.c */
+
+/* The environment begins, if it has not. Constructors come in no order between libraries, and an allocator's first mmap
+ * may come before this one's: all its memory must be the environment's. */
+void tagmem_begin(void);
+/* What begins with it. */
+void tagmem_begin_forks(void);
+void tagmem_begin_processor(void);
+
 static inline uint64_t tagmem_round_up(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
 
 /* MARK: Locking.c: what maps is one after the other. SIGSEGV and SIGBUS stay unblocked. */
@@ -78,6 +87,8 @@ struct tagmem_shared_blocks {
 	uint64_t first, count;
 };
 int tagmem_take_shared(uint64_t count, struct tagmem_shared_blocks *blocks);
+/* They are not used any more: their pages go, unless another process may have them. */
+void tagmem_give_shared(const struct tagmem_shared_blocks *blocks);
 int tagmem_back_with(uint64_t start, uint64_t end, const struct tagmem_shared_blocks *blocks);
 /* Pages of a file that is no object's, in all aliases, which are closed. */
 int tagmem_map_foreign_pages(uint64_t start, uint64_t end, int fd, uint64_t offset);
@@ -102,7 +113,8 @@ enum {
 	tagmem_not_forked = 2, /* MADV_DONTFORK */
 	tagmem_foreign = 4, /* another file is mapped there: it has no tags */
 	tagmem_of_huge_pages = 8, /* MAP_HUGETLB */
-	tagmem_noted_max = 15,
+	tagmem_may_get_tags = 16, /* foreign, and mprotect can give it tags */
+	tagmem_noted_max = 31,
 };
 int tagmem_start_notes(void);
 unsigned tagmem_notes_of(uint64_t offset);
@@ -140,6 +152,16 @@ bool tagmem_is_mapped(uint64_t start, uint64_t end);
 void tagmem_count_adopted(struct tagmem_backing backing, int sign);
 /* Writes the contents of adopted files to them. */
 void tagmem_write_adopted(void);
+/* Whether there is memory of a file that is mapped. */
+bool tagmem_is_adopted(const struct tagmem_object *object, uint64_t offset);
+
+/* MARK: Foreign.c: shared files without tags that may get them. 0 or an errno */
+
+/* Their memory becomes that of an object. */
+int tagmem_adopt_foreign(uint64_t at);
+/* Another mapping of what is mapped at `from`. */
+int tagmem_move_foreign(uint64_t from, uint64_t to, uint64_t length, int protection);
+void tagmem_forget_foreign(uint64_t start, uint64_t end);
 
 /* MARK: Adopting.c */
 

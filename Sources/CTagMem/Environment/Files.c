@@ -49,18 +49,6 @@ static int map_adopted(uint64_t start, uint64_t end, int protection, int fd, off
 	return error ? error : tagmem_map_backed_range(start, end, protection);
 }
 
-/* Pages of the file, in all aliases. */
-static int map_foreign(uint64_t start, uint64_t end, int protection, int fd, off_t offset) {
-	int error = tagmem_map_foreign_pages(start, end, fd, (uint64_t)offset);
-	if (!error)
-		tagmem_note(start, end, tagmem_foreign, 0);
-	if (!error)
-		error = tagmem_map_backed_range(start, end, protection);
-	if (error)
-		tagmem_unmap_range(start, end);
-	return error;
-}
-
 /* Where it goes: 0 or an errno. Memory of a file is in the same place of a block as in the file. */
 static int place(const void *address, uint64_t length, int flags, bool has_blocks, off_t offset, uint64_t *start) {
 	uint64_t within = has_blocks ? (uint64_t)offset % tagmem_block : 0;
@@ -86,6 +74,12 @@ static int place(const void *address, uint64_t length, int flags, bool has_block
 	return fits ? 0 : ENOMEM;
 }
 
+/* Code is left to the kernel. */
+bool tagmem_may_file_get_tags(int protection, int flags, int fd) {
+	int fixed = MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_32BIT;
+	return !(flags & fixed) && !(protection & PROT_EXEC) && tagmem_is_of_tmpfs(fd);
+}
+
 int tagmem_map_file(const void *address, size_t length, int protection, int flags, int fd, off_t offset, uint64_t *start) {
 	int error = try(length, protection, flags, fd, offset);
 	if (error)
@@ -93,15 +87,17 @@ int tagmem_map_file(const void *address, size_t length, int protection, int flag
 	bool is_adopted = tagmem_is_file_adopted(fd);
 	if (protection & PROT_MTE && !is_adopted && !tagmem_is_of_tmpfs(fd))
 		return EINVAL;
-	bool has_blocks = is_shared(flags) && (is_adopted || protection & PROT_MTE);
+	bool may_get_tags = tagmem_may_file_get_tags(protection, flags, fd);
+	bool has_blocks = is_shared(flags) && (is_adopted || protection & PROT_MTE || may_get_tags);
+	bool is_foreign = !is_adopted && !(protection & PROT_MTE);
 	uint64_t size = tagmem_round_up(length, tagmem_page);
 	tagmem_lock_environment();
 	error = place(address, size, flags, has_blocks, offset, start);
 	if (!error) {
 		uint64_t end = *start + size;
 		error = !is_shared(flags) ? map_copy(*start, end, protection, fd, offset)
-			: has_blocks	  ? map_adopted(*start, end, protection, fd, offset)
-					  : map_foreign(*start, end, protection, fd, offset);
+			: is_foreign ? tagmem_map_foreign(*start, end, protection, fd, (uint64_t)offset, may_get_tags)
+				     : map_adopted(*start, end, protection, fd, offset);
 	}
 	tagmem_unlock_environment();
 	return error;

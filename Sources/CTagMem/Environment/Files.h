@@ -14,6 +14,12 @@ int tagmem_adopt_file(int fd, uint64_t start, uint64_t end, uint64_t offset);
 /* Copies bytes and tags of an adopted file to private memory. */
 int tagmem_copy_adopted(int fd, uint64_t start, uint64_t end, uint64_t offset);
 
+/* MARK: Foreign.c: the same */
+
+/* Pages of the file, in all aliases. */
+int tagmem_map_foreign(uint64_t start, uint64_t end, int protection, int fd, uint64_t offset, bool may_get_tags);
+
+
 #pragma GCC visibility pop
 
 #endif

@@ -74,9 +74,12 @@ static void *map(void *address, size_t length, int protection, int flags, int fd
 	uint64_t start;
 	bool is_fixed = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0, is_ours = tagmem_in_environment(address, &start);
 	if (!(flags & MAP_ANONYMOUS)) {
-		if (!(protection & PROT_MTE) && !(is_fixed && is_ours) && !tagmem_is_file_adopted(fd))
+		bool must_be_ours = protection & PROT_MTE || (is_fixed && is_ours) || tagmem_is_file_adopted(fd);
+		if (!must_be_ours && !tagmem_may_file_get_tags(protection, flags, fd))
 			return map_by_kernel(address, length, protection, flags, fd, offset);
 		int error = tagmem_map_file(address, length, protection, flags, fd, offset, &start);
+		if (error && !must_be_ours)
+			return map_by_kernel(address, length, protection, flags, fd, offset);
 		return error ? (void *)tagmem_result(-error) : tagmem_address_at(start);
 	}
 	/* Memory at an address that is none of the span's cannot have tags. */
@@ -90,6 +93,7 @@ static void *map(void *address, size_t length, int protection, int flags, int fd
 }
 
 TAGMEM_EXPORT void *mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset) {
+	tagmem_begin();
 	tagmem_deliver_deferred();
 	if (tagmem_environment == NULL)
 		return map_by_kernel(address, length, protection, flags, fd, offset);

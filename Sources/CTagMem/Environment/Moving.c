@@ -83,6 +83,13 @@ static int move_shared(const struct move *move) {
 	return error;
 }
 
+static int move_foreign(const struct move *move) {
+	int error = tagmem_move_foreign(move->from, move->to, move->new_length, protection_of(move));
+	if (!error && !(move->flags & MREMAP_DONTUNMAP))
+		tagmem_unmap_range(move->from, move->from + move->old_length);
+	return error;
+}
+
 static int find_target(struct move *move) {
 	uint64_t within = is_shared(move) ? move->from % tagmem_block : 0;
 	unsigned alignment = move->notes & tagmem_of_huge_pages ? 2 << 20 : tagmem_page;
@@ -108,7 +115,7 @@ static int move_to(struct move *move) {
 			return error;
 	}
 	if (move->notes & tagmem_foreign)
-		return ENOMEM;
+		return move_foreign(move);
 	return is_shared(move) ? move_shared(move) : move_private(move);
 }
 

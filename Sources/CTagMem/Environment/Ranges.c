@@ -96,6 +96,8 @@ static int unmap_run(uint64_t start, uint64_t end, bool is_shared) {
 		return error;
 	while (start < end) {
 		uint64_t next = tagmem_end_of_notes(start, end);
+		if (tagmem_notes_of(start) & tagmem_may_get_tags)
+			tagmem_forget_foreign(start, next);
 		if (tagmem_notes_of(start) & tagmem_foreign)
 			error = tagmem_restore_pages(start, next);
 		else if (!is_shared)
@@ -140,8 +142,9 @@ int tagmem_protect_range(uint64_t start, uint64_t end, int protection) {
 		if (bits == 0)
 			return ENOMEM;
 		if (protection & PROT_MTE && tagmem_notes_of(start) & tagmem_foreign)
-			return EINVAL;
-		error = protect_run(start, next, bits, protection);
+			error = tagmem_adopt_foreign(start);
+		if (!error)
+			error = protect_run(start, next, bits, protection);
 		start = next;
 	}
 	return error;

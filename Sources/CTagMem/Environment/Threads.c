@@ -32,7 +32,7 @@ struct start {
 
 static void end(void *unused) {
 	(void)unused;
-	tagmem_end_deferred();
+	tagmem_end_signals();
 }
 
 static void *run(void *argument) {

@@ -17,18 +17,15 @@ static void touch(uintptr_t address, bool is_store) {
 }
 
 /* Whether the granule has a tag to load or store. What the instruction would be refused is raised until it is not: a handler
- * that returns repeats it. */
-static bool has_tag(struct tagmem_pointer where, uintptr_t address, bool is_store) {
+ * that returns repeats it, unless it has skipped it. */
+enum has { has_tag, has_none, is_skipped };
+static enum has look(struct tagmem_pointer where, uintptr_t address, bool is_store) {
 	for (;;) {
 		unsigned bits = tagmem_page_of(where.span, where.offset);
-		if (bits & (is_store ? PROT_WRITE : PROT_READ | PROT_WRITE | PROT_EXEC)) return bits & PROT_MTE;
-		if (bits) {
-			tagmem_raise(SIGSEGV, SEGV_ACCERR, address);
-		} else if (where.span->is_environment) {
-			tagmem_raise(SIGSEGV, SEGV_MAPERR, address);
-		} else {
-			tagmem_raise(SIGBUS, BUS_ADRERR, address);
-		}
+		if (bits & (is_store ? PROT_WRITE : PROT_READ | PROT_WRITE | PROT_EXEC)) return bits & PROT_MTE ? has_tag : has_none;
+		bool is_gone = !bits && !where.span->is_environment;
+		int code = is_gone ? BUS_ADRERR : bits ? SEGV_ACCERR : SEGV_MAPERR;
+		if (tagmem_raise(is_gone ? SIGBUS : SIGSEGV, code, address)) return is_skipped;
 	}
 }
 
@@ -40,9 +37,12 @@ void *tagmem_ldg(const void *pointer) {
 	if (!where.span) {
 		touch(address, false);
 	} else {
-		while (has_tag(where, address, false) && tagmem_load_tags(pointer, &tag, 1) != 0) {
-			tagmem_raise(SIGBUS, BUS_ADRERR, address);
+		enum has has;
+		while ((has = look(where, address, false)) == has_tag && tagmem_load_tags(pointer, &tag, 1) != 0) {
+			if (tagmem_raise(SIGBUS, BUS_ADRERR, address)) has = is_skipped;
+			if (has == is_skipped) break;
 		}
+		if (has == is_skipped) tag = (uint8_t)where.tag;
 	}
 	errno = error;
 	return (void *)tagmem_retag(address, tag);
@@ -52,13 +52,15 @@ void tagmem_stg(const void *pointer) {
 	uintptr_t address = (uintptr_t)pointer;
 	int error = errno;
 	struct tagmem_pointer where = tagmem_pointer_of(address);
-	while (address % TAGMEM_GRANULE) tagmem_raise(SIGBUS, BUS_ADRALN, address);
+	while (address % TAGMEM_GRANULE) {
+		if (tagmem_raise(SIGBUS, BUS_ADRALN, address)) return;
+	}
 	if (!where.span) {
 		touch(address, true);
 		return;
 	}
-	while (has_tag(where, address, true) && tagmem_set_tags(pointer, TAGMEM_GRANULE) != 0) {
-		tagmem_raise(SIGBUS, BUS_ADRERR, address);
+	while (look(where, address, true) == has_tag && tagmem_set_tags(pointer, TAGMEM_GRANULE) != 0) {
+		if (tagmem_raise(SIGBUS, BUS_ADRERR, address)) break;
 	}
 	errno = error;
 }

@@ -6,9 +6,8 @@
 static unsigned next_tag(unsigned tag, unsigned offset, unsigned exclude) {
 	if (exclude == 0) return (tag + offset) & 0xf;
 	if (exclude == tagmem_all_tags) return 0;
-	if (offset == 0) {
-		while (exclude >> tag & 1) tag = (tag + 1) & 0xf;
-	}
+	/* A tag that is excluded is left only by the steps there are, or by none. */
+	while (offset == 0 && exclude >> tag & 1) tag = (tag + 1) & 0xf;
 	for (; offset > 0; offset--) {
 		do tag = (tag + 1) & 0xf;
 		while (exclude >> tag & 1);

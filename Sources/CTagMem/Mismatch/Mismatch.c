@@ -14,10 +14,12 @@ bool tagmem_mismatch(uintptr_t address, size_t size, bool is_store, uintptr_t af
 		tagmem_close_for_access(address, size, judgement.address, after);
 		break;
 	case TAGMEM_ALLOWED_DEFERRED:
-		/* The trap does not see it. */
-		tagmem_thread.access_at = after;
-		tagmem_judge(address, size, is_store, true);
-		tagmem_note_deferred();
+		/* Of views the device refuses it, and the trap sees it. Of aliases nobody else does. */
+		if (!(tagmem_pointer_of(judgement.address).span->flags & TAGMEM_VIEWS)) {
+			tagmem_thread.access_at = after;
+			tagmem_judge(address, size, is_store, true);
+			tagmem_note_deferred();
+		}
 		break;
 	case TAGMEM_OUTSIDE:
 	case TAGMEM_ALLOWED:

@@ -67,9 +67,12 @@ void tagmem_deliver_deferred(void) {
 		tagmem_thread.has_deferred_fault = true;
 }
 
-/* A thread that ends leaves no timer behind. */
-void tagmem_end_deferred(void) {
+/* A thread that ends leaves nothing behind. */
+void tagmem_end_signals(void) {
+	tagmem_mask mask = tagmem_set_mask(~(tagmem_mask)0);
 	if (own.process != 0 && own.process == (int)tagmem_call(SYS_getpid))
 		tagmem_call(SYS_timer_delete, own.timer);
 	own.process = 0;
+	tagmem_end_own_stack();
+	tagmem_set_mask(mask);
 }

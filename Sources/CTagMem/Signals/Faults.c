@@ -53,7 +53,7 @@ static void on_refused(siginfo_t *info, ucontext_t *context) {
 	int error = errno;
 	uintptr_t address = (uintptr_t)info->si_addr;
 	uintptr_t counter = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
-	struct tagmem_trap_result result = tagmem_trap(context);
+	struct tagmem_trap_result result = tagmem_trap_on_own_stack(context);
 	if (result.trap == TAGMEM_TRAP_DONE)
 		tagmem_access_done(address, counter, context);
 	if (result.trap == TAGMEM_TRAP_FAULT)

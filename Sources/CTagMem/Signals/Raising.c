@@ -114,7 +114,7 @@ void tagmem_raise_other(const struct tagmem_signal *signal, ucontext_t *context)
 
 /* MARK: A fault of a function */
 
-void tagmem_raise(int number, int code, uintptr_t address) {
+bool tagmem_raise(int number, int code, uintptr_t address) {
 	siginfo_t info = tagmem_info_of(number, code, address);
 	tagmem_mask mask = tagmem_set_mask(~(tagmem_mask)0);
 	struct tagmem_action action = tagmem_action_of(number, false);
@@ -127,5 +127,5 @@ void tagmem_raise(int number, int code, uintptr_t address) {
 	}
 	tagmem_queue_to_thread(is_refused ? number : tagmem_counterpart(number), &info);
 	/* It comes now. */
-	tagmem_set_mask(mask);
+	return tagmem_unblock_raised(mask);
 }

@@ -126,6 +126,16 @@ void tagmem_end_wait(siginfo_t *info);
 /* What else an instruction may raise. */
 void tagmem_raise_other(const struct tagmem_signal *signal, ucontext_t *context);
 
+/* MARK: Skipping.c */
+
+/* Sets the mask, and takes the signal that tagmem_raise has sent: whether its handler has skipped the instruction. */
+bool tagmem_unblock_raised(tagmem_mask mask);
+
+/* MARK: OwnStack.c */
+
+struct tagmem_trap_result tagmem_trap_on_own_stack(ucontext_t *context);
+void tagmem_end_own_stack(void);
+
 /* MARK: Masks.c */
 
 /* rt_sigprocmask with the program's masks: a negative errno. */

@@ -13,19 +13,17 @@ struct tagmem_place tagmem_place_of(struct tagmem_operand operand) {
 	return place;
 }
 
-/* An access that loads and stores is a store; but where stores are not what is told at once, its load may be. */
+/* What loads and stores is judged as a load and then as a store; but that nothing may be stored there comes first. */
 static struct tagmem_judgement judge(struct tagmem_operand operand) {
-	if (operand.is_load && operand.is_store) {
-		struct tagmem_judgement store = tagmem_judge(operand.address, operand.size, true, false);
-		if (store.verdict == TAGMEM_ALLOWED_DEFERRED &&
-		    tagmem_judge(operand.address, operand.size, false, false).verdict == TAGMEM_TAG_FAULT) {
-			return tagmem_judge(operand.address, operand.size, false, true);
-		}
-		if (store.verdict != TAGMEM_ALLOWED_DEFERRED && store.verdict != TAGMEM_TAG_FAULT) {
-			return store;
-		}
+	if (!operand.is_load || !operand.is_store) {
+		return tagmem_judge(operand.address, operand.size, operand.is_store, true);
 	}
-	return tagmem_judge(operand.address, operand.size, operand.is_store, true);
+	struct tagmem_judgement store = tagmem_judge(operand.address, operand.size, true, false);
+	if (store.verdict != TAGMEM_TAG_FAULT && store.verdict != TAGMEM_ALLOWED_DEFERRED) {
+		return store;
+	}
+	struct tagmem_judgement load = tagmem_judge(operand.address, operand.size, false, true);
+	return load.verdict != TAGMEM_ALLOWED ? load : tagmem_judge(operand.address, operand.size, true, true);
 }
 
 bool tagmem_allow(struct tagmem_attempt *attempt, struct tagmem_operand operand) {

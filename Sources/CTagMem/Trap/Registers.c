@@ -4,11 +4,6 @@
 #include "Space/Kernel.h"
 
 #include <asm/prctl.h>
-#include <sys/auxv.h>
-
-#ifndef HWCAP2_FSGSBASE
-#define HWCAP2_FSGSBASE (1 << 1)
-#endif
 
 static const uint8_t order[tagmem_gprs] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8,
     REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
@@ -31,15 +26,9 @@ void tagmem_registers_store(const struct tagmem_attempt *attempt) {
 
 /* The handler's bases are the program's. */
 uint64_t tagmem_segment_base(uint8_t segment) {
-	uint64_t base = 0;
-	if (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) {
-		if (segment == 'f') {
-			__asm__("rdfsbase %0" : "=r"(base));
-		} else {
-			__asm__("rdgsbase %0" : "=r"(base));
-		}
-	} else {
-		tagmem_call(SYS_arch_prctl, segment == 'f' ? ARCH_GET_FS : ARCH_GET_GS, &base);
+	uint64_t base = (uint64_t)__builtin_thread_pointer();
+	if (segment == 'g') {
+		tagmem_call(SYS_arch_prctl, ARCH_GET_GS, &base);
 	}
 	return base;
 }

@@ -2,7 +2,6 @@
 #include "Trap.h"
 
 #include <Zydis/Zydis.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { longest = 15, instruction_fetch = 1 << 4, page_fault = 14 };
@@ -37,7 +36,8 @@ const struct tagmem_plan *tagmem_plan_of(uintptr_t pc, uint8_t bytes[16], size_t
 	return NULL;
 }
 
-static void describe(char *text, size_t size, uintptr_t pc, const uint8_t *bytes, size_t count) {
+/* Not inline: its stack is not needed by traps that go well. */
+__attribute__((noinline)) static void describe(char *text, size_t size, uintptr_t pc, const uint8_t *bytes, size_t count) {
 	ZydisDecodedInstruction instruction;
 	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 	ZydisDecoder decoder;

@@ -215,6 +215,29 @@ static void in_memory(void) {
 	close(ends[0]);
 	close(ends[1]);
 	close(epoll);
+	/* Large enough that libc hands it on. */
+	char *large = mmap(NULL, 16 * page, read_write | PROT_MTE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (int i = 0; i < 16; i++)
+		tagmem_set_tags(tagmem_with_tag(large + i * page, 3), page / 2);
+	FILE *stream = fdopen(dup(file), "w+");
+	for (int i = 0; i < 16; i++) {
+		char *half = tagmem_with_tag(large + i * page, 3);
+		memset(half, 'h', page / 2);
+		expect_equal(fwrite(half, 1, page / 2, stream), page / 2);
+	}
+	expect_equal(fflush(stream), 0);
+	rewind(stream);
+	char *whole = mmap(NULL, 8 * page, read_write | PROT_MTE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	expect_equal(fread(whole, 1, 8 * page, stream), 8 * page);
+	expect_bytes(whole, 8 * page, 'h');
+	rewind(stream);
+	tagmem_set_tags(tagmem_with_tag(large, 4), 2 * page);
+	tagmem_set_tags(tagmem_with_tag(large + 2 * page, 3), page);
+	expect_equal(fread(tagmem_with_tag(large, 4), 2 * page, 1, stream), 1);
+	expect_bytes(tagmem_with_tag(large, 4), 2 * page, 'h');
+	fclose(stream);
+	munmap(large, 16 * page);
+	munmap(whole, 8 * page);
 	struct timespec *pause = (void *)(tagged + 400);
 	*pause = (struct timespec){0, 1000};
 	expect_equal(nanosleep(pause, pause), 0);

@@ -167,10 +167,96 @@ static void fixed(void) {
 	close(fd);
 }
 
+/* Those of tmpfs that are mapped without tags are the file, and can get tags. */
+static void later(void) {
+	int fd = memory_file(size);
+	char byte;
+	char *first = map(size, read_write, MAP_SHARED, fd, 0), *second = map(2 * page, PROT_READ, MAP_SHARED, fd, 33 * page);
+	/* Other memory does not get into the blocks of it. */
+	char *between = map(page, read_write | PROT_MTE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	expect_equal(tagmem_get_tag(first), -1);
+	first[33 * page] = 'F';
+	expect_equal(pread(fd, &byte, 1, 33 * page), 1);
+	expect_equal(byte, 'F');
+	expect_equal(pwrite(fd, "W", 1, 34 * page), 1);
+	expect_equal(second[page], 'W');
+	expect_equal(munmap(first + 2 * page, page), 0);
+	expect_equal(mprotect(first + page, page, PROT_READ), 0);
+	expect_equal(mprotect(first + 32 * page, 2 * page, read_write | PROT_MTE), 0);
+	expect_equal(tagmem_get_tag(first + 31 * page), -1);
+	expect_equal(tagmem_get_tag(first + 32 * page), 0);
+	expect_equal(tagmem_get_tag(first + 34 * page), -1);
+	expect_equal(tagmem_get_tag(second), -1);
+	expect_equal(first[33 * page], 'F');
+	expect_equal(second[page], 'W');
+	expect_equal(load_fault(first + page), 0);
+	expect_equal(store_fault(first + page, 1), SEGV_ACCERR);
+	expect_equal(store_fault(second, 1), SEGV_ACCERR);
+	expect_equal(load_fault(first + 2 * page), SEGV_MAPERR);
+	expect_contents(first + 3 * page, 3 * page, 30 * page);
+	expect_equal(tagmem_set_tags(tagmem_with_tag(first + 33 * page, 5), 16), 0);
+	((char *)tagmem_with_tag(first + 33 * page, 5))[1] = 'T';
+	expect_equal(second[1], 'T');
+	expect_equal(msync(first, page, MS_SYNC), 0);
+	expect_equal(pread(fd, &byte, 1, 33 * page + 1), 1);
+	expect_equal(byte, 'T');
+	expect_equal(munmap(first, size), 0);
+	expect_equal(munmap(second, 2 * page), 0);
+	expect_equal(munmap(between, page), 0);
+	/* A private one is a copy. */
+	char *copy = map(4 * page, read_write, MAP_PRIVATE, fd, 4 * page);
+	expect_contents(copy, 4 * page, 4 * page);
+	expect_equal(tagmem_get_tag(copy), -1);
+	expect_equal(mprotect(copy + page, page, read_write | PROT_MTE), 0);
+	expect_equal(tagmem_get_tag(copy + page), 0);
+	expect_equal(tagmem_get_tag(copy), -1);
+	copy[page] = 'C';
+	expect_equal(pread(fd, &byte, 1, 5 * page), 1);
+	expect_equal(byte, '0');
+	munmap(copy, 4 * page);
+	/* It grows with the file. */
+	first = map(2 * page, read_write, MAP_SHARED, fd, 3 * page);
+	char *grown = mremap(first, 2 * page, size - 3 * page, MREMAP_MAYMOVE);
+	expect(grown != MAP_FAILED);
+	expect_contents(grown, 3 * page, page);
+	grown[page] = 'G';
+	expect_equal(pread(fd, &byte, 1, 4 * page), 1);
+	expect_equal(byte, 'G');
+	expect_equal(mprotect(grown, page, read_write | PROT_MTE), 0);
+	expect_equal(tagmem_get_tag(grown), 0);
+	expect_equal(grown[page], 'G');
+	munmap(grown, size - 3 * page);
+	close(fd);
+}
+
+/* Mappings that come and go leave no descriptors behind; of very many only some can get tags. */
+static void many(void) {
+	enum { most = 200 };
+	char *memory[most];
+	int fd = memory_file(page), free = fcntl(fd, F_DUPFD, 256);
+	close(free);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < most; i++) {
+			memory[i] = map(page, read_write, MAP_SHARED, fd, 0);
+			memory[i][0] = (char)i;
+			expect_equal(memory[0][0], (char)i);
+		}
+		expect_equal(mprotect(memory[0], page, read_write | PROT_MTE), 0);
+		expect_equal(tagmem_get_tag(memory[0]), 0);
+		for (int i = 0; i < most; i++)
+			expect_equal(munmap(memory[i], page), 0);
+	}
+	expect_equal(fcntl(fd, F_DUPFD, 256), free);
+	close(free);
+	close(fd);
+}
+
 int main(int count, char **arguments) {
 	begin(count, arguments);
 	shared();
 	errors();
 	fixed();
+	later();
+	many();
 	return finish();
 }

@@ -257,6 +257,21 @@ static void reservations(void) {
 	munmap(small, page);
 }
 
+/* Huge pages are as many small ones, in units of theirs. */
+static void huge_pages(void) {
+	enum { huge = 2 << 20 };
+	char *memory = mmap(NULL, 100, read_write | PROT_MTE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	expect(memory != MAP_FAILED);
+	expect_equal((uintptr_t)memory % huge, 0);
+	expect_equal(tagmem_get_tag(memory + huge - 1), 0);
+	expect_equal(load_fault(memory + huge), SEGV_MAPERR);
+	memory[huge - 1] = 'x';
+	expect_equal(munmap(memory, 100), 0);
+	expect_equal(load_fault(memory + huge - 1), SEGV_MAPERR);
+	expect_errno(mlockall(0), EINVAL);
+	expect_equal(mlockall(MCL_CURRENT | MCL_FUTURE), 0);
+}
+
 /* A device that is full is full: ENOMEM, and what there is stays. */
 static void exhaustion(void) {
 	enum { most = 512, piece = 1 << 20 };
@@ -289,6 +304,7 @@ int main(int count, char **arguments_) {
 	advice();
 	moving();
 	reservations();
+	huge_pages();
 	exhaustion();
 	return finish();
 }

@@ -234,6 +234,29 @@ static void die_in_handler(void) {
 	store(other, 1);
 }
 
+/* A handler on as small a stack as programs have, which is still the same when it returns. */
+static void on_small_stack(void) {
+	static char small[8192] __attribute__((aligned(64)));
+	stack_t stack = {.ss_sp = small, .ss_size = sizeof small}, old, now;
+	expect_equal(sigaltstack(&stack, &old), 0);
+	struct sigaction action = {.sa_handler = load_in_handler, .sa_flags = SA_ONSTACK};
+	sigaction(SIGUSR2, &action, NULL);
+	/* The library's handler is on it, too. */
+	signal(SIGSEGV, SIG_DFL);
+	tagmem_close_page((uintptr_t)memory);
+	store(memory, 987);
+	for (int i = 0; i < 3; i++) {
+		loaded = 0;
+		raise(SIGUSR2);
+		expect_equal(loaded, 987);
+	}
+	tagmem_open_page((uintptr_t)memory);
+	expect_equal(sigaltstack(&old, &now), 0);
+	expect(now.ss_sp == small);
+	expect_equal(now.ss_size, sizeof small);
+	expect_equal(now.ss_flags, 0);
+}
+
 /* MARK: PSTATE.TCO: handlers run with checks, whatever the interrupted code had */
 
 extern void tagmem_set_tco(bool off);
@@ -384,6 +407,7 @@ int main(int argument_count, char **arguments) {
 	synchronous();
 	stacks();
 	blocked();
+	on_small_stack();
 	override();
 	set_mode(PR_MTE_TCF_NONE);
 	catch_with(0);

@@ -1,8 +1,10 @@
 /* What the program blocks is what it reads, and what is pending; the kernel never has SIGSEGV and SIGBUS blocked. */
 #include "check.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <sys/select.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -160,6 +162,30 @@ static void waiting(void) {
 	expect_errno(sigsuspend(&set), EINTR);
 	expect_equal(count, 1);
 	expect(is_blocked(SIGSEGV));
+	/* So in poll and its kin, for one that is pending, and for one that comes. */
+	raise(SIGSEGV);
+	count = 0;
+	expect_errno(ppoll(NULL, 0, NULL, &set), EINTR);
+	expect_equal(count, 1);
+	raise(SIGSEGV);
+	expect_errno(pselect(0, NULL, NULL, NULL, NULL, &set), EINTR);
+	expect_equal(count, 2);
+	expect(is_blocked(SIGSEGV));
+	pid_t sender = fork();
+	if (sender == 0) {
+		for (int i = 0; i < 2000; i++) {
+			kill(getppid(), SIGSEGV);
+			usleep(1000);
+		}
+		_exit(0);
+	}
+	for (int i = 0; i < 20; i++) {
+		count = 0;
+		expect_errno(ppoll(NULL, 0, NULL, &set), EINTR);
+		expect(count >= 1);
+	}
+	kill(sender, SIGKILL);
+	waitpid(sender, NULL, 0);
 	block(SIG_UNBLOCK, SIGSEGV);
 }
 

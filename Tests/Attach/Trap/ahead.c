@@ -6,8 +6,8 @@
 
 enum { loads = 20000 };
 
-static long sum_of(const volatile long *numbers, int count) {
-	long sum = 0;
+static uint64_t sum_of(const volatile uint64_t *numbers, int count) {
+	uint64_t sum = 0;
 	for (int i = 0; i < count; i++) {
 		sum += numbers[i % 512];
 	}
@@ -15,40 +15,43 @@ static long sum_of(const volatile long *numbers, int count) {
 }
 
 static void many_at_once(void) {
-	long expected = sum_of((long *)plain, loads), traps = alias_traps;
-	CHECK(sum_of((long *)alias, loads) == expected, "the sum");
+	uint64_t expected = sum_of((uint64_t *)plain, loads);
+	long traps = alias_traps;
+	CHECK(sum_of((uint64_t *)alias, loads) == expected, "the sum");
 	CHECK(alias_traps - traps < loads / 20, "%ld traps for %d loads", alias_traps - traps, loads);
 	traps = alias_traps;
-	CHECK(sum_of((long *)((uintptr_t)alias | (uintptr_t)3 << 56), loads) == expected, "the sum, tagged");
+	CHECK(sum_of((uint64_t *)((uintptr_t)alias | (uintptr_t)3 << 56), loads) == expected, "the sum, tagged");
 	CHECK(alias_traps - traps < loads / 20, "%ld traps for %d loads, tagged", alias_traps - traps, loads);
 }
 
 /* The handler saves errno, and restores it. */
 static void keeps_errno(void) {
-	volatile long *numbers = (long *)alias;
+	volatile uint64_t *numbers = (uint64_t *)alias;
+	unsigned random = 1;
 	for (int i = 0; i < 1000; i++) {
-		numbers[i % 512] += i;
-		errno = i;
-		numbers[(i + 3) % 512] ^= i;
-		CHECK(errno == i, "errno is %d, expected %d", errno, i);
+		random = random * 1103515245 + 12345;
+		for (unsigned j = 0; j < (random >> 16 & 3); j++) { /* so that it ends anywhere */
+			__asm__ volatile("nop");
+		}
+		numbers[i % 512] += (uint64_t)i;
+		*(volatile int *)&errno = i;
+		numbers[(i + 3) % 512] ^= (uint64_t)i;
+		CHECK(*(volatile int *)&errno == i, "errno is %d, expected %d", errno, i);
 	}
 }
 
 /* Calls deep below the stack pointer of the trap, where the handler's own frames are if it has no stack of its own. */
-static __attribute__((noinline)) long deep(volatile long *numbers, int depth) {
-	volatile char room[300];
-	memset((char *)room, depth, sizeof room);
-	long value = numbers[depth] + (depth > 0 ? deep(numbers, depth - 1) : 0);
-	for (size_t i = 0; i < sizeof room; i++) {
-		CHECK(room[i] == (char)depth, "frame %d", depth);
-	}
-	return value + numbers[depth];
+static __attribute__((noinline)) uint64_t deep(volatile uint64_t *numbers, int depth) {
+	volatile uint64_t room[24];
+	room[0] = room[7] = room[15] = room[23] = numbers[depth];
+	uint64_t below = depth > 0 ? deep(numbers, depth - 1) : 0;
+	return below * 3 + room[0] + room[7] * 5 + room[15] * 7 + room[23] * 9 + numbers[depth];
 }
 
 static void calls(void) {
 	for (int i = 0; i < 50; i++) {
-		long expected = deep((long *)plain, 20);
-		CHECK(deep((long *)alias, 20) == expected, "calls");
+		uint64_t expected = deep((uint64_t *)plain, 20);
+		CHECK(deep((uint64_t *)alias, 20) == expected, "calls");
 	}
 }
 

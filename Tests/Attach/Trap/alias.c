@@ -15,6 +15,7 @@ _Thread_local struct tagmem_trap_result alias_result;
 _Thread_local volatile long alias_traps;
 void (*alias_not_done)(int number, siginfo_t *info, ucontext_t *context);
 bool alias_is_native;
+bool alias_is_told_sigfpe = true;
 int failures;
 uint64_t seed;
 static uint64_t random_state;
@@ -84,7 +85,7 @@ struct tagmem_judgement tagmem_judge(uintptr_t address, size_t size, bool is_sto
 static void handler(int number, siginfo_t *info, void *argument) {
 	ucontext_t *context = argument;
 	int error = errno;
-	if (tagmem_trap_recover(info, context)) {
+	if ((number != SIGFPE || alias_is_told_sigfpe) && tagmem_trap_recover(info, context)) {
 		return;
 	}
 	if (alias_is_native || number == SIGTRAP) {

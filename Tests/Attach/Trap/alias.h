@@ -40,6 +40,7 @@ extern void (*alias_not_done)(int number, siginfo_t *info, ucontext_t *context);
 extern bool alias_is_native; /* signals are not tagmem_trap's */
 /* Trap's: whether what follows is done in the same trap. */
 extern bool tagmem_goes_ahead;
+extern bool alias_is_told_sigfpe; /* SIGFPE's handler asks tagmem_trap_recover: true */
 void alias_handle_signals(void);
 void alias_signal_stack(void); /* of another thread */
 

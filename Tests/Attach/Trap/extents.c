@@ -58,7 +58,8 @@ static void try(const struct instruction *instruction, uintptr_t address, uintpt
 	/* Processors may refuse a page of which the mask has no byte, or the image no component; that is not an access. */
 	bool is_masked = strstr(instruction->text, "maskmovq ") || strstr(instruction->text, "maskmovdqu") ||
 	    strncmp(instruction->text, "xrstor", 6) == 0;
-	CHECK(is_open_ended ? faults <= is_touched : is_masked ? faults >= is_touched : faults == is_touched, "%s at %ld of the page: accesses it %d, is judged %d", instruction->text,
+	CHECK(is_open_ended ? faults <= is_touched : is_masked ? faults >= is_touched : faults == is_touched,
+	    "%s at %ld of the page: accesses it %d, is judged %d", instruction->text,
 	    (long)(address - closed), faults, is_touched);
 }
 

@@ -227,7 +227,7 @@ instructions:
 	case STACK, enter $8, $2
 	case STACK, enter $8, $5
 	case STACK, leaveq
-	case STACK, leavew
+	case STACK, .byte 0x66, 0xc9
 	case STACK, callq machine_target
 	case STACK, callq *%r14
 	case TABLE, callq *(%rdi)

@@ -36,6 +36,14 @@ import Testing
             }
         }
 
+        @Test("what is built and installed is complete, and no more than that") func library() throws {
+            let outcome = try run(
+                "\(AttachProgram.sources)/Tests/Attach/Space/library",
+                ["\(AttachProgram.sources)/.build/tagmem"],
+                timeout: 150)
+            #expect(outcome.succeeded, "\(outcome)")
+        }
+
         @Test(
             "what Linux's documentation says of MTE holds here as it does in a guest",
             arguments: ["aliases", "views"])
@@ -56,7 +64,9 @@ import Testing
                     "\(AttachProgram.folder)/attached/mte-clauses", timeout: 100,
                     environment: ["TAGMEM_OBJECT": device.path("tagged/a"), "TAGMEM_ATTACH": way])
                 let all = "\(possible.count) of \(possible.count) clauses"
-                #expect(outcome.output.split(separator: "\n") == possible + [all[...]], "\(outcome)")
+                let lines = outcome.output.split(separator: "\n")
+                #expect(lines.filter { !$0.hasPrefix("ok ") } == [all[...]], "\(outcome.errors)")
+                #expect(lines.filter { $0.hasPrefix("ok ") } == possible)
             }
         }
     }

@@ -17,6 +17,10 @@ extern "C" {
 void tagmem_set_tco(bool off);
 bool tagmem_tco(void);
 
+/* For a handler of SIGSEGV or SIGBUS: moves the program counter of its context behind the instruction, which is skipped when
+ * the handler returns (`pc += 4` on Arm). False: there is no instruction. Async-signal-safe. */
+bool tagmem_skip_instruction(void *context);
+
 /* What a thread that asks for synchronous and asynchronous checks gets, of all processors: as Linux's
  * mte_tcf_preferred in sysfs, which an administrator writes, and which says "async" at first. `mode` is
  * TAGMEM_MODE_SYNC, _ASYNC or _ASYMM of tagmem/ioctl.h; EINVAL for others. The environment variable TAGMEM_PREFERRED (sync,
