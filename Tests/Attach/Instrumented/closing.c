@@ -7,6 +7,7 @@
 #include <linux/prctl.h>
 #include <pthread.h>
 #include <sys/prctl.h>
+#include <tagmem/arm_acle.h>
 
 #define NOINLINE __attribute__((noinline))
 
@@ -186,6 +187,20 @@ static void arm_pointers(void) {
 	set_tag(bad, tag);
 }
 
+/* A tag that is stored between two accesses to the same bytes: both are checked. */
+static NOINLINE void store_around_a_tag(char *to) {
+	*(int *)(void *)to = 1;
+	__arm_mte_set_tag((char *)tagmem_with_tag(to, other_tag));
+	*(int *)(void *)to = 2;
+}
+
+static void between(void) {
+	reset();
+	EXPECT(fault_in(store_around_a_tag, memory + bad), bad);
+	set_tag(bad, tag);
+	EXPECT(loaded(memory + bad), 1);
+}
+
 /* Behind the object's end there are no tags either: the access finds out, where it is. */
 static void behind_the_end(void) {
 	static const long distances[] = { pages * page, pages * page + 4096 + 12, 1 << 20, 1l << 39 };
@@ -208,6 +223,7 @@ int main(int count, char **arguments) {
 	threads();
 	modes();
 	arm_pointers();
+	between();
 	behind_the_end();
 	EXPECT(tagmem_detach(base), 0);
 	return failures != 0;
