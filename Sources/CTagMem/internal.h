@@ -128,7 +128,7 @@ void tagmem_open_refused_page(uintptr_t address);
  * first, and have both signals unblocked. */
 bool tagmem_fix_up(ucontext_t *context);
 /* Instrumented/ has such loads, too, in functions without a frame: they return where they fault. */
-TAGMEM_SHARED void tagmem_set_leaves(const char *begin, const char *end);
+TAGMEM_SHARED void tagmem_add_leaves(const char *begin, const char *end);
 
 /* -1 if some of it is gone; otherwise the byte, or 0. A change keeps some bits and sets others, atomically. */
 TAGMEM_SHARED int tagmem_touch_load(const uint8_t *from);

@@ -47,6 +47,7 @@ static unsigned long added(unsigned long type) {
 unsigned long getauxval(unsigned long type);
 
 TAGMEM_EXPORT unsigned long getauxval(unsigned long type) {
+	tagmem_begin();
 	read_vector();
 	for (size_t i = 0; i < type_most && vector[i].a_type != AT_NULL; i++) {
 		if (vector[i].a_type == type)

@@ -57,6 +57,7 @@ TAGMEM_EXPORT int prctl(int option, ...) {
 	unsigned long a = va_arg(list, unsigned long), b = va_arg(list, unsigned long);
 	unsigned long c = va_arg(list, unsigned long), d = va_arg(list, unsigned long);
 	va_end(list);
+	tagmem_begin();
 	tagmem_deliver_deferred();
 	if (!has_mte())
 		return (int)tagmem_result(tagmem_call(SYS_prctl, option, a, b, c, d));

@@ -21,6 +21,15 @@ enum { tagmem_block = 128 << 10, tagmem_path_max = 512 };
 /* The span, or NULL: the program has none. */
 extern struct tagmem_span *tagmem_environment;
 
+/* MARK: Start.c */
+
+/* The environment begins, if it has not. Constructors come in no order between libraries, and an allocator's first mmap
+ * may come before this one's: all its memory must be the environment's. */
+void tagmem_begin(void);
+/* What begins with it. */
+void tagmem_begin_forks(void);
+void tagmem_begin_processor(void);
+
 static inline uint64_t tagmem_round_up(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
 
 /* MARK: Locking.c: what maps is one after the other. SIGSEGV and SIGBUS stay unblocked. */

@@ -91,6 +91,7 @@ static void *map(void *address, size_t length, int protection, int flags, int fd
 }
 
 TAGMEM_EXPORT void *mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset) {
+	tagmem_begin();
 	tagmem_deliver_deferred();
 	if (tagmem_environment == NULL)
 		return map_by_kernel(address, length, protection, flags, fd, offset);

@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
-#include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -109,32 +108,54 @@ int tagmem_make_object(struct tagmem_object *object) {
 	return EEXIST;
 }
 
-/* Removes what programs have left that were killed: objects with such names which nobody uses. Not for handlers. */
+/* Whether a name is that of the main object, a dot and a number. */
+static bool is_made(const char *name, const char *root) {
+	size_t length = strlen(root);
+	const char *rest = name + length;
+	return strncmp(name, root, length) == 0 && rest[0] == '.' && rest[1] != 0 &&
+	       strspn(rest + 1, "0123456789") == strlen(rest + 1);
+}
+
+/* The directory's length is that of the path to it, with the slash behind it. */
+static void remove_leftover(const char *path, size_t length, const char *name) {
+	char other[tagmem_path_max];
+	struct tagmem_object object;
+	if (length + strlen(name) >= sizeof other)
+		return;
+	memcpy(other, path, length);
+	memcpy(other + length, name, strlen(name) + 1);
+	if (tagmem_open_object(&object, other) == 0) {
+		tagmem_call(SYS_unlinkat, AT_FDCWD, other, AT_REMOVEDIR);
+		tagmem_close_object(&object);
+	}
+}
+
+/* Removes what programs have left that were killed: objects with such names which nobody uses. Without opendir: the program's
+ * malloc may be what has called. Not for handlers. */
 void tagmem_remove_leftovers(const char *path) {
 	const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
-	char parent[tagmem_path_max] = ".", other[tagmem_path_max];
-	if (slash != NULL && (size_t)(slash - path) < sizeof parent) {
-		memcpy(parent, path, (size_t)(slash - path) + 1);
-		parent[slash - path + 1] = 0;
-	}
-	DIR *directory = opendir(parent);
-	if (directory == NULL)
+	size_t length = (size_t)(name - path);
+	char parent[tagmem_path_max] = ".";
+	if (length >= sizeof parent)
 		return;
-	size_t length = strlen(name);
-	for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
-		struct tagmem_object object;
-		const char *rest = entry->d_name + length;
-		if (strncmp(entry->d_name, name, length) != 0 || rest[0] != '.' || rest[1] == 0 ||
-		    strspn(rest + 1, "0123456789") != strlen(rest + 1))
-			continue;
-		if ((size_t)snprintf(other, sizeof other, "%s%s", slash != NULL ? parent : "", entry->d_name) >= sizeof other)
-			continue;
-		if (tagmem_open_object(&object, other) == 0) {
-			tagmem_call(SYS_unlinkat, AT_FDCWD, other, AT_REMOVEDIR);
-			tagmem_close_object(&object);
+	if (length > 0) {
+		memcpy(parent, path, length);
+		parent[length] = 0;
+	}
+	long directory = tagmem_call(SYS_openat, AT_FDCWD, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (directory < 0)
+		return;
+	_Alignas(struct dirent64) char entries[4096];
+	long size;
+	while ((size = tagmem_call(SYS_getdents64, directory, entries, sizeof entries)) > 0) {
+		for (long at = 0; at < size;) {
+			const struct dirent64 *entry = (const struct dirent64 *)(entries + at);
+			if (is_made(entry->d_name, name))
+				remove_leftover(path, length, entry->d_name);
+			at += entry->d_reclen;
 		}
 	}
-	closedir(directory);
+	tagmem_call(SYS_close, directory);
 }
 
 /* MARK: Size and pages */

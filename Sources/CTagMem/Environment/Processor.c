@@ -39,7 +39,7 @@ unsigned tagmem_preferred_mode(void) {
 	return TAGMEM_MODE_ASYNC;
 }
 
-static __attribute__((constructor(102))) void start(void) {
+void tagmem_begin_processor(void) {
 	const char *name = getenv("TAGMEM_PREFERRED");
 	for (size_t i = 0; name != NULL && i < mode_count; i++) {
 		if (strcmp(name, modes[i].name) == 0)

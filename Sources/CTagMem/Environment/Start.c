@@ -1,9 +1,11 @@
 /*
- * The environment begins before main, if TAGMEM_OBJECT names an object's directory. What is in the object goes: it is the
+ * The environment begins before main, or with the first call that asks for it before, if TAGMEM_OBJECT names an object's
+ * directory. What is in the object goes: it is the
  * program's memory, which is zero at first. An object that another process uses is left to it; one beside it is made.
  */
 #include "Environment.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -59,7 +61,7 @@ static int attach(const char *way) {
 	return error;
 }
 
-static __attribute__((constructor(102))) void start(void) {
+static void begin(void) {
 	const char *path = getenv("TAGMEM_OBJECT"), *way = getenv("TAGMEM_ATTACH");
 	if (path == NULL || *path == 0)
 		return;
@@ -77,6 +79,21 @@ static __attribute__((constructor(102))) void start(void) {
 		give_up("TAGMEM_MODE", mode, error);
 	errno = saved;
 }
+
+void tagmem_begin(void) {
+	static _Atomic bool has_begun;
+	/* Before libc has begun there are no variables. */
+	if (has_begun || environ == NULL || atomic_exchange(&has_begun, true))
+		return;
+	tagmem_install_signals();
+	tagmem_begin_processor();
+	/* Before the handlers of others are registered: so the child's memory is its own when those run in it, and the
+	 * parent's is copied when they have run. */
+	tagmem_begin_forks();
+	begin();
+}
+
+static __attribute__((constructor(102))) void start(void) { tagmem_begin(); }
 
 static __attribute__((destructor(102))) void end(void) {
 	if (tagmem_environment == NULL)

@@ -6,7 +6,7 @@
 extern const char tagmem_callbacks_begin[], tagmem_callbacks_end[];
 
 __attribute__((constructor)) static void announce(void) {
-	tagmem_set_leaves(tagmem_callbacks_begin, tagmem_callbacks_end);
+	tagmem_add_leaves(tagmem_callbacks_begin, tagmem_callbacks_end);
 }
 
 /* The callback has jumped here: so the return address is its. */

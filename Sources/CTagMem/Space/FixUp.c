@@ -3,11 +3,23 @@
 
 extern const char tagmem_touch_begin[], tagmem_touch_end[], tagmem_touch_failed[];
 
-static const char *leaves_begin, *leaves_end;
+/* Programs and their libraries have a copy each. What there is no more room for is not mended. */
+enum { leaves_max = 64 };
+static struct leaves {
+	const char *begin, *end;
+} leaves[leaves_max];
+static _Atomic unsigned leaves_count;
 
-void tagmem_set_leaves(const char *begin, const char *end) {
-	leaves_begin = begin;
-	leaves_end = end;
+void tagmem_add_leaves(const char *begin, const char *end) {
+	unsigned index = leaves_count++;
+	if (index < leaves_max) leaves[index] = (struct leaves){ begin, end };
+}
+
+static bool is_leaf(const char *counter) {
+	for (size_t i = 0; i < leaves_max && i < leaves_count; i++) {
+		if (counter >= leaves[i].begin && counter < leaves[i].end) return true;
+	}
+	return false;
 }
 
 bool tagmem_fix_up(ucontext_t *context) {
@@ -17,7 +29,7 @@ bool tagmem_fix_up(ucontext_t *context) {
 		registers[REG_RIP] = (greg_t)tagmem_touch_failed;
 		return true;
 	}
-	if (counter >= leaves_begin && counter < leaves_end) {
+	if (is_leaf(counter)) {
 		registers[REG_RIP] = *(const greg_t *)registers[REG_RSP];
 		registers[REG_RSP] += sizeof(greg_t);
 		return true;

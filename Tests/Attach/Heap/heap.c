@@ -214,13 +214,17 @@ static void churn(int steps) {
 	}
 }
 
+#ifndef ROUNDS
+#define ROUNDS 20000
+#endif
+
 int main(int count, char **arguments) {
 	alarm(120);
 	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_EXPOSE_TAGBITS };
 	sigaction(SIGSEGV, &action, NULL);
 	bugs();
 	reallocations();
-	churn(count > 1 ? atoi(arguments[1]) : 20000);
+	churn(count > 1 ? atoi(arguments[1]) : ROUNDS);
 	bugs();
 	/* The heap grows, and does not grow too far. */
 	for (size_t size = 1 << 20; size <= 64 << 20; size *= 4) {

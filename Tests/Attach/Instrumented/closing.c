@@ -7,6 +7,7 @@
 #include <linux/prctl.h>
 #include <pthread.h>
 #include <sys/prctl.h>
+#include <tagmem/arm_acle.h>
 
 #define NOINLINE __attribute__((noinline))
 
@@ -127,7 +128,7 @@ static void threads(void) {
 	pthread_t thread[2];
 	stop = 0;
 	for (long i = 0; i < 2; i++) pthread_create(&thread[i], NULL, use_legally, (void *)i);
-	for (int i = 0; i < 2000; i++) EXPECT(fault_in(i & 1 ? store : load, memory + bad), bad);
+	for (int i = 0; i < 1000; i++) EXPECT(fault_in(i & 1 ? store : load, memory + bad), bad);
 	stop = 1;
 	long sum = 0;
 	for (int i = 0; i < 2; i++) {
@@ -186,6 +187,34 @@ static void arm_pointers(void) {
 	set_tag(bad, tag);
 }
 
+/* A tag that is stored between two accesses to the same bytes: both are checked. */
+static NOINLINE void store_around_a_tag(char *to) {
+	*(int *)(void *)to = 1;
+	__arm_mte_set_tag((char *)tagmem_with_tag(to, other_tag));
+	*(int *)(void *)to = 2;
+}
+
+static void between(void) {
+	reset();
+	EXPECT(fault_in(store_around_a_tag, memory + bad), bad);
+	set_tag(bad, tag);
+	EXPECT(loaded(memory + bad), 1);
+}
+
+/* Behind the object's end there are no tags either: the access finds out, where it is. */
+static void behind_the_end(void) {
+	static const long distances[] = { pages * page, pages * page + 4096 + 12, 1 << 20, 1l << 39 };
+	for (size_t i = 0; i < sizeof distances / sizeof *distances; i++) {
+		for (int is_tagged = 0; is_tagged < 2; is_tagged++) {
+			char *at = (is_tagged ? memory : base) + distances[i];
+			fault_code = 0;
+			EXPECT(fault_in(store, at), another_fault);
+			EXPECT(fault_code, BUS_ADRERR);
+			EXPECT(fault_address, (long)at);
+		}
+	}
+}
+
 int main(int count, char **arguments) {
 	attach(count, arguments);
 	catch_faults();
@@ -194,6 +223,8 @@ int main(int count, char **arguments) {
 	threads();
 	modes();
 	arm_pointers();
+	between();
+	behind_the_end();
 	EXPECT(tagmem_detach(base), 0);
 	return failures != 0;
 }

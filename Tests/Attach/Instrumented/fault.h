@@ -40,7 +40,7 @@ static inline void expect(const char *file, int line, const char *what, long act
 
 /* MARK: Memory */
 
-enum { tag = 5, other_tag = 9, page = 4096, pages = 16 };
+enum { tag = 5, other_tag = 9, page = 4096, pages = 12 };
 
 static char *base; /* of the object, with tag 0 */
 static char *memory; /* the same with `tag`, which all of it has */
@@ -59,7 +59,7 @@ static inline void reset(void) {
 }
 
 static inline void attach(int count, char **arguments) {
-	alarm(60);
+	alarm(150);
 	if (count < 2) fprintf(stderr, "usage: %s OBJECT\n", arguments[0]), exit(2);
 	base = (char *)tagmem_attach(arguments[1], 0);
 	if (!base) perror("tagmem_attach"), exit(1);
@@ -116,7 +116,7 @@ enum { no_fault = -1, another_fault = -2 };
 			is_expected = 1; \
 			__VA_ARGS__; \
 		} else { \
-			where_ = fault_code == SEGV_MTESERR ? fault_address - memory : another_fault; \
+			where_ = fault_code == SEGV_MTESERR ? fault_address - memory : (long)another_fault; \
 		} \
 		is_expected = 0; \
 		where_; \

@@ -64,7 +64,9 @@ import Testing
                     "\(AttachProgram.folder)/attached/mte-clauses", timeout: 100,
                     environment: ["TAGMEM_OBJECT": device.path("tagged/a"), "TAGMEM_ATTACH": way])
                 let all = "\(possible.count) of \(possible.count) clauses"
-                #expect(outcome.output.split(separator: "\n") == possible + [all[...]], "\(outcome)")
+                let lines = outcome.output.split(separator: "\n")
+                #expect(lines.filter { !$0.hasPrefix("ok ") } == [all[...]], "\(outcome.errors)")
+                #expect(lines.filter { $0.hasPrefix("ok ") } == possible)
             }
         }
     }
