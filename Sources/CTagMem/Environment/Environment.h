@@ -116,6 +116,9 @@ enum {
 	tagmem_may_get_tags = 16, /* foreign, and mprotect can give it tags */
 	tagmem_noted_max = 31,
 };
+enum { tagmem_huge_page = 2 << 20 };
+/* Whether a range begins or ends within a huge page: those are not divided. */
+bool tagmem_cuts_huge_page(uint64_t start, uint64_t end);
 int tagmem_start_notes(void);
 unsigned tagmem_notes_of(uint64_t offset);
 void tagmem_note(uint64_t start, uint64_t end, unsigned add, unsigned remove);

@@ -1,13 +1,11 @@
 /* mmap: anonymous memory comes from the span, files from the kernel. */
 #include "Mapping.h"
 
-enum { huge_page = 2 << 20 };
-
 /* Address space that is reserved beyond this goes where it is in nobody's way. */
 static const uint64_t huge_reservation = 64 << 20;
 
 static uint64_t length_of(uint64_t length, int flags) {
-	return tagmem_round_up(length, flags & MAP_HUGETLB ? huge_page : tagmem_page);
+	return tagmem_round_up(length, flags & MAP_HUGETLB ? tagmem_huge_page : tagmem_page);
 }
 
 /* The errno that Linux has for arguments that are wrong wherever they point to, or 0. */
@@ -17,13 +15,13 @@ static int check(size_t length, int flags, off_t offset) {
 		return EINVAL;
 	if (length == 0 || offset % tagmem_page != 0)
 		return EINVAL;
-	return length > SIZE_MAX - huge_page ? ENOMEM : 0;
+	return length > SIZE_MAX - tagmem_huge_page ? ENOMEM : 0;
 }
 
 /* Where a mapping at a fixed address goes: 0 or an errno. What is there goes. */
 static int place_fixed(const void *address, uint64_t length, int flags, uint64_t *start) {
 	bool is_shared = (flags & MAP_TYPE) == MAP_SHARED;
-	if ((uintptr_t)address % (flags & MAP_HUGETLB ? huge_page : tagmem_page) != 0)
+	if ((uintptr_t)address % (flags & MAP_HUGETLB ? tagmem_huge_page : tagmem_page) != 0)
 		return EINVAL;
 	/* Where a mapping is to be is an address without a tag, as on Linux. */
 	if (!tagmem_in_environment(address, start) || address != tagmem_address_at(*start))
@@ -42,7 +40,7 @@ static int place(const void *address, uint64_t length, int protection, int flags
 	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE))
 		return place_fixed(address, length, flags, start);
 	bool is_shared = (flags & MAP_TYPE) == MAP_SHARED;
-	uint64_t alignment = flags & MAP_HUGETLB ? huge_page : tagmem_page;
+	uint64_t alignment = flags & MAP_HUGETLB ? tagmem_huge_page : tagmem_page;
 	if (tagmem_in_environment(address, start) && address == tagmem_address_at(*start)) {
 		*start = tagmem_round_up(*start, alignment);
 		if (length <= TAGMEM_OBJECT_MAX && tagmem_is_free(*start, *start + length, is_shared))
@@ -113,9 +111,7 @@ TAGMEM_EXPORT int munmap(void *address, size_t length) {
 	if ((uintptr_t)address % tagmem_page == 0 && length > 0 && length <= TAGMEM_OBJECT_MAX - start) {
 		uint64_t end = start + tagmem_round_up(length, tagmem_page);
 		tagmem_lock_environment();
-		if (tagmem_notes_of(start) & tagmem_of_huge_pages)
-			end = tagmem_round_up(end, huge_page);
-		error = tagmem_unmap_range(start, end);
+		error = tagmem_cuts_huge_page(start, end) ? EINVAL : tagmem_unmap_range(start, end);
 		tagmem_unlock_environment();
 	}
 	return (int)tagmem_result(-error);

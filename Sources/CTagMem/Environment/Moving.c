@@ -92,7 +92,7 @@ static int move_foreign(const struct move *move) {
 
 static int find_target(struct move *move) {
 	uint64_t within = is_shared(move) ? move->from % tagmem_block : 0;
-	unsigned alignment = move->notes & tagmem_of_huge_pages ? 2 << 20 : tagmem_page;
+	unsigned alignment = move->notes & tagmem_of_huge_pages ? tagmem_huge_page : tagmem_page;
 	struct tagmem_wish wish = {move->new_length + within, alignment, is_shared(move), false};
 	if (!tagmem_place(&wish, &move->to))
 		return ENOMEM;
@@ -171,12 +171,13 @@ TAGMEM_EXPORT void *mremap(void *old_address, size_t old_length, size_t new_leng
 		    tagmem_call(SYS_mremap, old_address, old_length, new_length, flags, new_address));
 	if (!is_ours || (flags & MREMAP_FIXED && !is_to_ours))
 		return (void *)tagmem_result(-EINVAL);
+	uint64_t unit = tagmem_notes_of(from) & tagmem_of_huge_pages ? tagmem_huge_page : tagmem_page;
 	struct move move = {.from = from,
-			    .old_length = tagmem_round_up(old_length, tagmem_page),
+			    .old_length = tagmem_round_up(old_length, unit),
 			    .to = to,
-			    .new_length = tagmem_round_up(new_length, tagmem_page),
+			    .new_length = tagmem_round_up(new_length, unit),
 			    .flags = flags};
-	if (old_length > SIZE_MAX - tagmem_page || new_length > SIZE_MAX - tagmem_page)
+	if (old_length > SIZE_MAX - unit || new_length > SIZE_MAX - unit || from % unit != 0)
 		return (void *)tagmem_result(-EINVAL);
 	int error = check(&move, new_address);
 	if (!error) {

@@ -27,6 +27,11 @@ void tagmem_note(uint64_t start, uint64_t end, unsigned add, unsigned remove) {
 	}
 }
 
+bool tagmem_cuts_huge_page(uint64_t start, uint64_t end) {
+	return (start % tagmem_huge_page != 0 && tagmem_notes_of(start) & tagmem_of_huge_pages) ||
+	       (end % tagmem_huge_page != 0 && tagmem_notes_of(end - 1) & tagmem_of_huge_pages);
+}
+
 uint64_t tagmem_end_of_notes(uint64_t start, uint64_t end) {
 	unsigned here = tagmem_notes_of(start);
 	while (start < end && tagmem_notes_of(start) == here)

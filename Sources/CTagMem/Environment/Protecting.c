@@ -13,7 +13,8 @@ static int protect(uint64_t start, size_t length, int protection) {
 	if (length > TAGMEM_OBJECT_MAX - start)
 		return ENOMEM;
 	tagmem_lock_environment();
-	int error = tagmem_protect_range(start, start + tagmem_round_up(length, tagmem_page), protection);
+	uint64_t end = start + tagmem_round_up(length, tagmem_page);
+	int error = tagmem_cuts_huge_page(start, end) ? EINVAL : tagmem_protect_range(start, end, protection);
 	tagmem_unlock_environment();
 	return error;
 }

@@ -1,17 +1,9 @@
 /* PR_SET_TAGGED_ADDR_CTRL and PR_GET_…. After Linux's check_prctl. */
 #include "suites.h"
 
-#include <sys/auxv.h>
-
-#ifndef AT_HWCAP3
-#define AT_HWCAP3 29
-#endif
-
 static const unsigned long enable = PR_TAGGED_ADDR_ENABLE, with_sync = PR_MTE_TCF_SYNC,
 			   with_async = PR_MTE_TCF_ASYNC,
-			   store_only = 1ul << 19, mask_shift = PR_MTE_TAG_SHIFT;
-
-static bool has_store_only(void) { return (getauxval(AT_HWCAP3) & HWCAP3_MTE_STORE_ONLY) != 0; }
+			   store_only = PR_MTE_STORE_ONLY, mask_shift = PR_MTE_TAG_SHIFT;
 
 static long get(void) { return prctl(PR_GET_TAGGED_ADDR_CTRL, 0, 0, 0, 0); }
 static long set(unsigned long control) { return prctl(PR_SET_TAGGED_ADDR_CTRL, control, 0, 0, 0); }
