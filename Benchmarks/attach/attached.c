@@ -76,7 +76,13 @@ static void view_stores(void) { access_view(1); }
 
 // MARK: An access that is completed by the trap: to a page that is closed, as it has several tags
 
-static void trap(void)
+static void work(void)
+{
+    for (int i = 0; i < 200; i++)
+        __asm__ volatile("");
+}
+
+static void access_trapped(int apart)
 {
     enum { batch = 256 };
     char *base = attach(TAGMEM_VIEWS);
@@ -87,18 +93,29 @@ static void trap(void)
     struct samples samples = samples_start();
     while (samples_wanted(&samples)) {
         uint64_t start = now_ns();
-        for (size_t i = 0; i < batch; i++)
+        for (size_t i = 0; i < batch; i++) {
             sum += *(volatile uint64_t *)(memory + 1024 + i * 8);
+            // Accesses that follow each other are done in one trap.
+            if (apart)
+                work();
+        }
         samples_add(&samples, (double)(now_ns() - start) / batch);
     }
     samples_report(&samples);
     tagmem_detach(base);
 }
 
+static void trap(void) { access_trapped(1); }
+static void trap_in_a_row(void) { access_trapped(0); }
+
 // MARK: Requests
 
 static void attach_and_detach(void)
 {
+    char *first = attach(0);
+    if (tagmem_resize(first, 1 << 30) != 0)
+        fail("%s", directory);
+    tagmem_detach(first);
     struct samples samples = samples_start();
     while (samples_wanted(&samples)) {
         uint64_t start = now_ns();
@@ -162,8 +179,9 @@ static const struct {
     void (*run)(void);
 } workloads[] = {
     {"memory-loads", memory_loads}, {"memory-stores", memory_stores}, {"view-loads", view_loads},
-    {"view-stores", view_stores},   {"trap", trap},                   {"attach", attach_and_detach},
-    {"read", requests_read},        {"access", requests_access},      {"get-tags", requests_tags},
+    {"view-stores", view_stores},   {"trap", trap},                   {"trap-row", trap_in_a_row},
+    {"attach", attach_and_detach},  {"read", requests_read},          {"access", requests_access},
+    {"get-tags", requests_tags},
 };
 
 int main(int argc, char **argv)

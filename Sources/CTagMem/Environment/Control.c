@@ -22,6 +22,7 @@ static int set_control(unsigned long control) {
 	if (control & ~known)
 		return -EINVAL;
 	tagmem_thread.control = control;
+	tagmem_drawn.count = 0;
 	tagmem_thread.has_control = true;
 	return 0;
 }

@@ -41,24 +41,37 @@ static unsigned choose(unsigned exclude) {
 	return (unsigned)__builtin_ctz(left);
 }
 
-static __attribute__((noinline)) void *irg(uintptr_t address, uint64_t mask) {
-	unsigned exclude = tagmem_excluded(tagmem_pointer_of(address).span) | (mask & tagmem_all_tags);
-	return (void *)tagmem_retag(address, choose(exclude));
+/* All sixteen digits of the result are good. */
+static inline uint64_t mix_well(uint64_t state) {
+	state = (state ^ state >> 30) * 0xbf58476d1ce4e5b9;
+	state = (state ^ state >> 27) * 0x94d049bb133111eb;
+	return state ^ state >> 31;
 }
 
-/* Most exclude few tags, so one of two tries does, and here is all that it takes. */
-void *tagmem_irg(const void *pointer, uint64_t mask) {
-	uintptr_t address = (uintptr_t)pointer, index = address >> TAGMEM_SPAN_SHIFT;
+__thread struct tagmem_drawn tagmem_drawn;
+
+/* For the thread's next calls, which take them without one of this library: of sixteen at a time those that are left. */
+static void draw(unsigned exclude) {
+	enum { words = (sizeof tagmem_drawn.tags - 15) / 16 };
 	uint64_t state = tagmem_thread.random;
-	if (__builtin_expect(index >= tagmem_span_count || state == 0, 0)) return irg(address, mask);
-	const struct tagmem_span *span = tagmem_spans[index];
-	if (__builtin_expect(!span, 0)) return irg(address, mask);
+	if (state == 0) state = seed();
+	unsigned count = 0;
+	for (int word = 0; word < words; word++) {
+		uint64_t digits = mix_well(state = next_state(state));
+		for (int i = 0; i < 16; i++, digits >>= 4) {
+			unsigned tag = digits & 0xf;
+			tagmem_drawn.tags[count] = (uint8_t)tag;
+			count += ~exclude >> tag & 1;
+		}
+	}
 	tagmem_thread.random = next_state(state);
-	uint64_t random = mix(state), exclude = tagmem_excluded(span) | mask;
-	unsigned tag = random >> 60, second = random >> 56 & 0xf, is_second = exclude >> tag & 1;
-	/* No branch, which nothing could predict. */
-	__asm__("" : "+r"(is_second));
-	tag ^= (tag ^ second) & -is_second;
-	if (__builtin_expect(exclude >> tag & 1, 0)) return irg(address, mask);
-	return tagmem_with_tag(pointer, tag);
+	tagmem_drawn.count = count;
+}
+
+void *tagmem_irg(const void *pointer, uint64_t mask) {
+	uintptr_t address = (uintptr_t)pointer;
+	unsigned exclude = tagmem_excluded(tagmem_pointer_of(address).span);
+	/* Without prctl it depends on the memory what is excluded. */
+	if (tagmem_drawn.count == 0 && tagmem_thread.has_control && exclude != tagmem_all_tags) draw(exclude);
+	return (void *)tagmem_retag(address, choose(exclude | (mask & tagmem_all_tags)));
 }

@@ -15,6 +15,7 @@ static void be_child(void) {
 	}
 	/* Its random tags are its own. */
 	tagmem_thread.random = 0;
+	tagmem_drawn.count = 0;
 }
 
 /* With the first attachment: a constructor in a file that nothing else is taken from is not in a static program. */

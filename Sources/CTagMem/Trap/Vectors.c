@@ -36,7 +36,8 @@ struct tagmem_component tagmem_component(int number) {
 	if (value == 0) {
 		uint32_t size = 0, offset = 0, flags = 0, none;
 		__cpuid_count(13, number, size, offset, flags, none);
-		value = known[number] = (uint64_t)1 << 63 | (uint64_t)(flags >> 1 & 1) << 62 | (uint64_t)size << 31 | offset;
+		value = (uint64_t)1 << 63 | (uint64_t)(flags >> 1 & 1) << 62 | (uint64_t)size << 31 | offset;
+		known[number] = value;
 	}
 	return (struct tagmem_component){.offset = value & 0x7fffffff, .size = value >> 31 & 0x7fffffff,
 	    .is_aligned = value >> 62 & 1};

@@ -13,6 +13,7 @@ static char *base;
 static void include(unsigned mask) {
 	tagmem_thread.has_control = true;
 	tagmem_thread.control = PR_TAGGED_ADDR_ENABLE | PR_MTE_TCF_SYNC | (unsigned long)mask << PR_MTE_TAG_SHIFT;
+	tagmem_drawn.count = 0; /* as prctl does */
 }
 
 static char *upper(const char *pointer) {

@@ -40,6 +40,11 @@ static inline ptrdiff_t tagmem_subp(const void *a, const void *b) {
 	return (ptrdiff_t)((to - from) << 8) >> 8;
 }
 
+static inline void *tagmem_random_tag(const void *pointer, uint64_t mask) {
+	uintptr_t result = tagmem_irg_straight((uintptr_t)pointer, mask);
+	return __builtin_expect(result != 0, 1) ? (void *)result : tagmem_irg(pointer, mask);
+}
+
 static inline void *tagmem_ldg_straight(const void *pointer) {
 	uintptr_t address = (uintptr_t)pointer;
 	const uint8_t *at = tagmem_straight(address);
@@ -55,7 +60,7 @@ static inline void tagmem_stg_straight(const void *pointer) {
 }
 
 template <typename T> static inline T *__arm_mte_create_random_tag(T *pointer, uint64_t mask) {
-	return (T *)tagmem_irg((const void *)pointer, mask);
+	return (T *)tagmem_random_tag((const void *)pointer, mask);
 }
 template <typename T> static inline T *__arm_mte_increment_tag(T *pointer, unsigned offset) {
 	return (T *)tagmem_addg((const void *)pointer, offset);
@@ -77,7 +82,7 @@ static inline ptrdiff_t __arm_mte_ptrdiff(const volatile void *a, const volatile
 #define tagmem_type_of(pointer) __typeof__(1 ? (pointer) : (pointer))
 
 #define __arm_mte_create_random_tag(pointer, mask) \
-	((tagmem_type_of(pointer))tagmem_irg((const void *)(pointer), (mask)))
+	((tagmem_type_of(pointer))tagmem_random_tag((const void *)(pointer), (mask)))
 #define __arm_mte_increment_tag(pointer, offset) \
 	((tagmem_type_of(pointer))tagmem_addg((const void *)(pointer), (offset)))
 #define __arm_mte_get_tag(pointer) ((tagmem_type_of(pointer))tagmem_ldg_straight((const void *)(pointer)))

@@ -64,6 +64,27 @@ static inline void tagmem_store_straight_tag(uint8_t *at, uintptr_t address) {
 	} while (!is_stored);
 }
 
+/* Random tags that are drawn already, of those that the thread includes. tagmem_irg draws others when none is left. */
+struct tagmem_drawn {
+	unsigned count;
+	uint8_t tags[124];
+};
+extern __attribute__((visibility("default"), tls_model("initial-exec"))) __thread struct tagmem_drawn tagmem_drawn;
+
+/* IRG, if it can be done so; 0: it has to be asked for. A signal handler may take the same tag: it is as random. */
+static inline uintptr_t tagmem_irg_straight(uintptr_t address, uint64_t mask) {
+	struct tagmem_drawn *drawn = &tagmem_drawn;
+	unsigned count, tag;
+	if (address >> 47 || !tagmem_is_attached(address)) return 0;
+	__asm__ volatile("movl %1, %0" : "=r"(count) : "m"(drawn->count));
+	if (!count) return 0;
+	count--;
+	__asm__ volatile("movl %1, %0" : "=m"(drawn->count) : "r"(count));
+	__asm__ volatile("movzbl %1, %0" : "=r"(tag) : "m"(drawn->tags[count]));
+	if (mask >> tag & 1) return 0;
+	return (address & ~TAGMEM_TAG_MASK) | (uintptr_t)tag << TAGMEM_TAG_SHIFT;
+}
+
 /* STG, if it can be done without asking. */
 static inline int tagmem_set_tag_straight(uintptr_t address) {
 	uint8_t *at = tagmem_straight(address);
