@@ -1,4 +1,5 @@
 /* Whether an access may be done: the one place that decides. */
+#include "OverRead.h"
 #include "Report.h"
 #include "Scan.h"
 #include "Space/Kernel.h"
@@ -48,7 +49,7 @@ static bool is_refused(const struct tagmem_span *span, uint64_t start, uint64_t 
 }
 
 /* A mismatch, as the thread checks it: true if `judgement` is about one now. */
-static bool is_mismatch(struct tagmem_pointer pointer, uint64_t end, bool is_store, enum check check,
+static bool is_mismatch(struct tagmem_pointer pointer, uint64_t end, size_t size, bool is_store, enum check check,
                         struct tagmem_judgement *judgement) {
 	const struct tagmem_span *span = pointer.span;
 	struct tagmem_found found = tagmem_scan(span, pointer.tag, pointer.offset, end);
@@ -58,6 +59,7 @@ static bool is_mismatch(struct tagmem_pointer pointer, uint64_t end, bool is_sto
 		span->pages[found.offset >> tagmem_page_shift] = 0;
 		if (!tagmem_page_of(span, found.offset)) found.what = tagmem_is_gone;
 	}
+	if (found.what == tagmem_differs && tagmem_is_over_read(pointer, found.offset, size, is_store)) return false;
 	judgement->address += found.offset - pointer.offset;
 	judgement->allocation_tag = found.tag;
 	bool is_deferred = check == check_async || (check == check_asymm && is_store);
@@ -81,7 +83,7 @@ static struct tagmem_judgement judge(struct tagmem_pointer pointer, uintptr_t ad
 		end = where;
 	}
 	enum check check = check_of(span, is_store);
-	if (check == check_none || !is_mismatch(pointer, end, is_store, check, &judgement)) return refusal;
+	if (check == check_none || !is_mismatch(pointer, end, size, is_store, check, &judgement)) return refusal;
 	if (judgement.verdict == TAGMEM_ALLOWED_DEFERRED && refusal.verdict != TAGMEM_ALLOWED) return refusal;
 	if (reports && judgement.verdict != TAGMEM_GONE)
 		tagmem_report_fault(span, &judgement, size, is_store, mode_of[check]);

@@ -22,6 +22,7 @@ static bool is_tag_refused(struct tagmem_pointer pointer) {
 static size_t reach_of(uintptr_t address, size_t length, bool is_store) {
 	bool tco = tagmem_thread.tco;
 	tagmem_thread.tco = false;
+	tagmem_thread.access_at = 0;
 	while (length > 0) {
 		struct tagmem_judgement judgement = tagmem_judge(address, length, is_store, false);
 		if (judgement.verdict == TAGMEM_ALLOWED || judgement.verdict == TAGMEM_ALLOWED_DEFERRED)

@@ -8,6 +8,7 @@
 
 bool tagmem_mismatch(uintptr_t address, size_t size, bool is_store, uintptr_t after) {
 	int error = errno;
+	tagmem_thread.access_at = after;
 	struct tagmem_judgement judgement = tagmem_judge(address, size, is_store, false);
 	switch (judgement.verdict) {
 	case TAGMEM_TAG_FAULT:
@@ -16,7 +17,6 @@ bool tagmem_mismatch(uintptr_t address, size_t size, bool is_store, uintptr_t af
 	case TAGMEM_ALLOWED_DEFERRED:
 		/* Of views the device refuses it, and the trap sees it. Of aliases nobody else does. */
 		if (!(tagmem_pointer_of(judgement.address).span->flags & TAGMEM_VIEWS)) {
-			tagmem_thread.access_at = after;
 			tagmem_judge(address, size, is_store, true);
 			tagmem_note_deferred();
 		}

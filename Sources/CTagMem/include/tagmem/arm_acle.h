@@ -47,7 +47,8 @@ static inline void *tagmem_ldg_straight(const void *pointer) {
 }
 
 static inline void tagmem_stg_straight(const void *pointer) {
-	if ((uintptr_t)pointer % TAGMEM_GRANULE || !tagmem_set_tag_straight((uintptr_t)pointer)) tagmem_stg(pointer);
+	if (__builtin_expect((uintptr_t)pointer % TAGMEM_GRANULE || !tagmem_set_tag_straight((uintptr_t)pointer), 0))
+		tagmem_stg(pointer);
 }
 
 #ifdef __cplusplus

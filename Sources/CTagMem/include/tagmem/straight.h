@@ -33,14 +33,14 @@ static inline int tagmem_is_attached(uintptr_t address) {
 static inline uint8_t *tagmem_straight(uintptr_t address) {
 	uint8_t *tags;
 	int is_straight;
-	if (address >> 47) return NULL; /* bits 59:56 */
-	__asm__ volatile("movq %1, %0" : "=r"(tags) : "m"(tagmem_tags_of_span[address >> TAGMEM_SPAN_SHIFT]));
+	uintptr_t index = address >> TAGMEM_SPAN_SHIFT, offset = address << (64 - TAGMEM_TAG_SHIFT); /* from bit 24 on */
+	if (index >= TAGMEM_SPANS) return NULL; /* bits 59:56 */
+	__asm__ volatile("movq %1, %0" : "=r"(tags) : "m"(tagmem_tags_of_span[index]));
 	if (!tags) return NULL;
-	address &= TAGMEM_OBJECT_MAX - 1;
 	__asm__ volatile("testb %2, %1"
 	                 : "=@ccnz"(is_straight)
-	                 : "m"(*(tags + (address >> 12) - TAGMEM_PAGES)), "i"(TAGMEM_PAGE_STRAIGHT));
-	return is_straight ? tags + (address >> 5) : NULL;
+	                 : "m"(*(tags + (offset >> 36) - TAGMEM_PAGES)), "i"(TAGMEM_PAGE_STRAIGHT));
+	return is_straight ? tags + (offset >> 29) : NULL;
 }
 
 static inline unsigned tagmem_load_straight_tag(const uint8_t *at, uintptr_t address) {
@@ -49,18 +49,17 @@ static inline unsigned tagmem_load_straight_tag(const uint8_t *at, uintptr_t add
 	return address & 16 ? byte >> 4 : byte & 0xf;
 }
 
-/* The other tag of the byte may be stored by somebody else at the same time. */
-static inline void tagmem_store_straight_tag(uint8_t *at, uintptr_t address, unsigned tag) {
-	unsigned shift = address & 16 ? 4 : 0, keep = 0xf0u >> shift;
-	unsigned old;
+/* The tag in bits 43:40 of the address. The other tag of the byte may be stored by somebody else at the same time. */
+static inline void tagmem_store_straight_tag(uint8_t *at, uintptr_t address) {
+	unsigned shift = (unsigned)(address >> 2) & 4, byte, difference;
 	int is_stored;
-	__asm__ volatile("movzbl %1, %0" : "=a"(old) : "m"(*at));
+	__asm__ volatile("movzbl %1, %0" : "=a"(byte) : "m"(*at));
 	do {
-		unsigned changed = (old & keep) | tag << shift;
-		if (changed == old) return;
+		difference = ((byte >> shift) ^ (unsigned)(address >> TAGMEM_TAG_SHIFT)) & 0xf;
+		if (!difference) return;
 		__asm__ volatile("lock cmpxchgb %b3, %0"
-		                 : "+m"(*at), "+a"(old), "=@ccz"(is_stored)
-		                 : "q"(changed)
+		                 : "+m"(*at), "+a"(byte), "=@ccz"(is_stored)
+		                 : "q"(byte ^ difference << shift)
 		                 : "memory");
 	} while (!is_stored);
 }
@@ -69,7 +68,7 @@ static inline void tagmem_store_straight_tag(uint8_t *at, uintptr_t address, uns
 static inline int tagmem_set_tag_straight(uintptr_t address) {
 	uint8_t *at = tagmem_straight(address);
 	if (!at) return 0;
-	tagmem_store_straight_tag(at, address, (unsigned)(address >> TAGMEM_TAG_SHIFT) & 0xf);
+	tagmem_store_straight_tag(at, address);
 	return 1;
 }
 
