@@ -43,27 +43,43 @@ void tagmem_note_deferred(void) {
 		tagmem_call(SYS_timer_settime, own.timer, 0, soon, NULL);
 }
 
-bool tagmem_is_timer(const siginfo_t *info) {
+static bool is_timer(const siginfo_t *info) {
 	return info->si_code == SI_TIMER && info->si_value.sival_int == timer_value;
 }
 
-bool tagmem_take_deferred(siginfo_t *info) {
-	bool had = tagmem_thread.has_deferred_fault;
+static siginfo_t take(void) {
 	tagmem_thread.has_deferred_fault = false;
-	memset(info, 0, sizeof *info);
-	info->si_signo = SIGSEGV;
-	info->si_code = deferred_code;
-	return had;
+	return tagmem_info_of(SIGSEGV, deferred_code, 0);
+}
+
+bool tagmem_is_due(siginfo_t *info) {
+	bool is_due = !is_timer(info) || tagmem_thread.has_deferred_fault;
+	/* One signal tells of all until it comes. */
+	if (is_timer(info) || (info->si_signo == tagmem_stand_in_segv && info->si_code == deferred_code))
+		*info = take();
+	return is_due;
+}
+
+/* It must not end a system call that waits. */
+static void stop_timer(void) {
+	struct timespec never[2] = {{0, 0}, {0, 0}};
+	if (own.process != 0 && own.process == (int)tagmem_call(SYS_getpid))
+		tagmem_call(SYS_timer_settime, own.timer, 0, never, NULL);
 }
 
 void tagmem_deliver_deferred(void) {
 	if (!tagmem_thread.has_deferred_fault)
 		return;
-	siginfo_t info;
 	tagmem_mask pending = 0;
 	tagmem_call(SYS_rt_sigpending, &pending, sizeof pending);
-	bool is_told = (pending & tagmem_mask_of(tagmem_stand_in_segv)) != 0;
-	if (tagmem_take_deferred(&info) && !is_told && tagmem_queue_to_thread(tagmem_stand_in_segv, &info) < 0)
+	/* What waits already, maybe the timer's, tells of this one. */
+	if ((pending & tagmem_mask_of(tagmem_stand_in_segv)) != 0)
+		return;
+	stop_timer();
+	if (!tagmem_thread.has_deferred_fault)
+		return;
+	siginfo_t info = take();
+	if (tagmem_queue_to_thread(tagmem_stand_in_segv, &info) < 0)
 		tagmem_thread.has_deferred_fault = true;
 }
 

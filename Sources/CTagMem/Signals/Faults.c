@@ -80,7 +80,7 @@ static void on_refused(siginfo_t *info, ucontext_t *context) {
 void tagmem_on_fault(int number, siginfo_t *info, void *context) {
 	if (!tagmem_is_fault(number)) {
 		/* A stand-in comes when it is not blocked. */
-		if (tagmem_is_timer(info) && !tagmem_take_deferred(info))
+		if (!tagmem_is_due(info))
 			return;
 		tagmem_end_wait(info);
 		tagmem_raise_sent(info->si_signo, info, context);

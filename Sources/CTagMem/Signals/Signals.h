@@ -158,9 +158,9 @@ long tagmem_kernel_waiting(tagmem_mask mask, long number, long a, long b, long c
 
 /* MARK: Deferred.c */
 
-/* Whether a stand-in for SIGSEGV that has come is the timer's, and whether a fault is still to be told. */
-bool tagmem_is_timer(const siginfo_t *info);
-bool tagmem_take_deferred(siginfo_t *info);
+/* Of a stand-in that has come: false if it is that of a fault which has been told already. Otherwise `info` says what it tells,
+ * and that is told now. */
+bool tagmem_is_due(siginfo_t *info);
 
 /* Sends the thread, or the process, a signal with that siginfo; a negative errno. */
 static inline long tagmem_queue_to_thread(int number, siginfo_t *info) {

@@ -27,7 +27,7 @@ static long wait_for(const sigset_t *set, siginfo_t *info, const struct timespec
 	for (;;) {
 		number = tagmem_call_cancellable(SYS_rt_sigtimedwait, &mask, &own, timeout, sizeof mask);
 		/* The timer of a fault: it is told, if it is still to be. */
-		if (number != tagmem_stand_in_segv || !tagmem_is_timer(&own) || tagmem_take_deferred(&own))
+		if (number != tagmem_stand_in_segv || tagmem_is_due(&own))
 			break;
 	}
 	if (number <= 0)

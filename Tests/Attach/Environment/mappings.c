@@ -266,7 +266,11 @@ static void huge_pages(void) {
 	expect_equal(tagmem_get_tag(memory + huge - 1), 0);
 	expect_equal(load_fault(memory + huge), SEGV_MAPERR);
 	memory[huge - 1] = 'x';
-	expect_equal(munmap(memory, 100), 0);
+	expect_errno(munmap(memory, page), EINVAL);
+	expect_errno(munmap(memory + page, huge - page), EINVAL);
+	expect_errno(mprotect(memory, page, PROT_READ), EINVAL);
+	expect_equal(memory[huge - 1], 'x');
+	expect_equal(munmap(memory, huge), 0);
 	expect_equal(load_fault(memory + huge - 1), SEGV_MAPERR);
 	expect_errno(mlockall(0), EINVAL);
 	expect_equal(mlockall(MCL_CURRENT | MCL_FUTURE), 0);
