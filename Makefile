@@ -56,6 +56,7 @@ test-suites: build
 bench: build
 	Scripts/guest
 	Benchmarks/run
+	if [ "$$(uname -m)" = x86_64 ]; then $(MAKE) -C Sources/CTagMem && Benchmarks/attach/run; fi
 	swift run -c release --package-path Benchmarks/Core core-bench
 
 # What a read waits for beside large changes and thousands of readers that wait. The tests do the same in a small way.
