@@ -208,6 +208,8 @@ void tagmem_close_for_access(uintptr_t address, size_t size, uintptr_t fault, ui
 void tagmem_access_done(uintptr_t address, uintptr_t program_counter, const ucontext_t *context);
 /* The trap has refused an access: its fault address. */
 void tagmem_access_faulted(uintptr_t fault);
+/* The thread ends. */
+void tagmem_open_closed_pages(void);
 
 /* In the way `views`: an access to that page has come to the trap, refused by the device (SIGBUS), or because it is closed. It
  * is closed while the device would refuse it: each time that costs several requests. Async-signal-safe. */

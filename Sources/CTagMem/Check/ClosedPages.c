@@ -87,3 +87,9 @@ void tagmem_access_faulted(uintptr_t fault) {
 		if (fault - closed->address < closed->size) closed->has_faulted = true;
 	}
 }
+
+void tagmem_open_closed_pages(void) {
+	uint64_t mask = block_signals();
+	while (tagmem_thread.closed[0].page) forget(&tagmem_thread, 0);
+	unblock_signals(mask);
+}

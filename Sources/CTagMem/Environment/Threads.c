@@ -33,6 +33,7 @@ struct start {
 static void end(void *unused) {
 	(void)unused;
 	tagmem_end_signals();
+	tagmem_open_closed_pages();
 }
 
 static void *run(void *argument) {

@@ -141,6 +141,27 @@ static void threads(void) {
 	set_tag(bad, tag);
 }
 
+/* What a thread has closed opens when it ends. */
+static void *fault_and_end(void *argument) {
+	(void)argument;
+	return (void *)fault_in(store, memory + bad);
+}
+
+static void ending(void) {
+	reset();
+	set_tag(bad, other_tag);
+	use_page();
+	for (int i = 0; i < 3; i++) {
+		pthread_t thread;
+		void *where;
+		pthread_create(&thread, NULL, fault_and_end, NULL);
+		pthread_join(thread, &where);
+		EXPECT((long)where, bad);
+		EXPECT(is_open(memory + page), 1);
+	}
+	set_tag(bad, tag);
+}
+
 static void modes(void) {
 	reset();
 	set_tag(bad, other_tag);
@@ -221,6 +242,7 @@ int main(int count, char **arguments) {
 	returning();
 	leaving();
 	threads();
+	ending();
 	modes();
 	arm_pointers();
 	between();
