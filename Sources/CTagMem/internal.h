@@ -203,6 +203,9 @@ TAGMEM_SHARED struct tagmem_judgement tagmem_judge(uintptr_t address, size_t siz
  * that may return to it; that it is closed longer than needed is slow, and no more. Async-signal-safe. */
 void tagmem_close_for_access(uintptr_t address, size_t size, uintptr_t fault, uintptr_t after);
 
+/* One that must not fault: what the thread has closed before is not to bring it to the trap. */
+void tagmem_open_for_access(uintptr_t after);
+
 /* The trap has done an instruction (TAGMEM_TRAP_DONE) that the kernel had refused at `address` (si_addr): `program_counter`
  * is where it was, the context as it was refused or behind it. Opens what can be opened. */
 void tagmem_access_done(uintptr_t address, uintptr_t program_counter, const ucontext_t *context);
@@ -220,6 +223,7 @@ void tagmem_page_refused(uintptr_t address, bool is_by_device);
 unsigned tagmem_enter_handler(const ucontext_t *interrupted);
 void tagmem_leave_handler(unsigned depth);
 void tagmem_notice_left_handlers(const ucontext_t *context);
+void tagmem_notice_left_handlers_here(void);
 
 /* MARK: Trap */
 

@@ -39,28 +39,43 @@ static void forget(struct tagmem_thread *thread, int index) {
 	tagmem_open_page(page);
 }
 
-void tagmem_close_for_access(uintptr_t address, size_t size, uintptr_t fault, uintptr_t after) {
-	struct tagmem_thread *thread = &tagmem_thread;
-	uintptr_t page = fault & -(uintptr_t)tagmem_page;
-	uint64_t mask = block_signals();
-	/* Closed before the old ones open: it may be one of them. */
-	tagmem_close_page(page);
+/* The thread is at another access: those before it are over, but for another side of the same copy. The same callback again
+ * is another access. Returns how many are left. */
+static int forget_earlier(struct tagmem_thread *thread, uintptr_t after) {
 	int count = 0;
+	tagmem_notice_left_handlers_here();
 	while (count < tagmem_closed_max && thread->closed[count].page) {
 		const struct tagmem_closed_access *closed = &thread->closed[count];
-		/* Two callbacks in a row may be those of a copy's two sides; the same one again is another access. */
 		bool is_same_statement = closed->after != after && is_of_statement(closed, after);
 		if (thread->depth <= closed->depth && !is_same_statement)
 			forget(thread, count);
 		else
 			count++;
 	}
+	return count;
+}
+
+void tagmem_close_for_access(uintptr_t address, size_t size, uintptr_t fault, uintptr_t after) {
+	struct tagmem_thread *thread = &tagmem_thread;
+	uintptr_t page = fault & -(uintptr_t)tagmem_page;
+	uint64_t mask = block_signals();
+	/* Closed before the old ones open: it may be one of them. */
+	tagmem_close_page(page);
+	int count = forget_earlier(thread, after);
 	if (count == tagmem_closed_max) {
 		forget(thread, 0);
 		count--;
 	}
 	thread->closed[count] = (struct tagmem_closed_access){
 	    .page = page, .address = address, .size = size, .after = after, .depth = thread->depth};
+	unblock_signals(mask);
+}
+
+void tagmem_open_for_access(uintptr_t after) {
+	if (!tagmem_thread.closed[0].page)
+		return;
+	uint64_t mask = block_signals();
+	forget_earlier(&tagmem_thread, after);
 	unblock_signals(mask);
 }
 

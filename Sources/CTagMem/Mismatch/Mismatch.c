@@ -17,6 +17,7 @@ bool tagmem_mismatch(uintptr_t address, size_t size, bool is_store, uintptr_t af
 	case TAGMEM_ALLOWED_DEFERRED:
 		/* Of views the device refuses it, and the trap sees it. Of aliases nobody else does. */
 		if (!(tagmem_pointer_of(judgement.address).span->flags & TAGMEM_VIEWS)) {
+			tagmem_open_for_access(after);
 			tagmem_judge(address, size, is_store, true);
 			tagmem_note_deferred();
 		}

@@ -162,6 +162,40 @@ static void ending(void) {
 	set_tag(bad, tag);
 }
 
+/* The device's log has a line for each fault, and one only, whether the trap has found it or, where it is asynchronous, the
+ * callback. `last` gets the last line. */
+static int logged(const char *directory, char *last, size_t size) {
+	char path[512];
+	snprintf(path, sizeof path, "%s/../../faults", directory);
+	FILE *file = fopen(path, "r");
+	int lines = 0;
+	if (!file) return -1;
+	for (char line[512]; fgets(line, sizeof line, file); lines++) snprintf(last, size, "%s", line);
+	fclose(file);
+	return lines;
+}
+
+static void log_of(const char *directory) {
+	char line[512];
+	int before_all = logged(directory, line, sizeof line);
+	reset();
+	set_tag(bad, other_tag);
+	EXPECT(fault_in(store, memory + bad + 4), bad + 4);
+	EXPECT(logged(directory, line, sizeof line), before_all + 1);
+	EXPECT(strstr(line, "mode=sync access=store") != NULL, 1);
+	EXPECT(strstr(line, " size=4 address_tag=5 allocation_tag=9 ") != NULL, 1);
+	EXPECT(fault_in(load, memory + bad + 8), bad + 8);
+	EXPECT(logged(directory, line, sizeof line), before_all + 2);
+	EXPECT(strstr(line, "mode=sync access=load") != NULL, 1);
+	unsigned long enable = PR_TAGGED_ADDR_ENABLE;
+	EXPECT(prctl(PR_SET_TAGGED_ADDR_CTRL, enable | PR_MTE_TCF_ASYNC, 0, 0, 0), 0);
+	EXPECT(FAULT_OF(*(volatile int *)(memory + bad) = 1; usleep(100000)), another_fault);
+	EXPECT(prctl(PR_SET_TAGGED_ADDR_CTRL, enable | PR_MTE_TCF_SYNC, 0, 0, 0), 0);
+	EXPECT(logged(directory, line, sizeof line), before_all + 3);
+	EXPECT(strstr(line, "mode=async access=store") != NULL, 1);
+	set_tag(bad, tag);
+}
+
 static void modes(void) {
 	reset();
 	set_tag(bad, other_tag);
@@ -243,6 +277,7 @@ int main(int count, char **arguments) {
 	leaving();
 	threads();
 	ending();
+	log_of(arguments[1]);
 	modes();
 	arm_pointers();
 	between();
