@@ -1,5 +1,6 @@
 # make demo         what the device does, with the usual tools, on a temporary mount
 # make test         all tests but those of virtual machines
+# make attach       libtagmem, for programs that were written for MTE, into .build/tagmem, and the programs that test it
 # make guest        a Linux guest whose memory is on a temporary mount
 # make test-guest   tests of virtual machines
 #
