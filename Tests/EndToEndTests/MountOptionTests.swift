@@ -115,7 +115,7 @@ struct MountOptionTests {
                     #expect(
                         outcome.ending == .exited(1) && outcome.errorLines.count == 1, "\(outcome.errors)")
                 }
-                #expect(eventually { (try? processes(naming: path).isEmpty) ?? false })
+                #expect(eventually(within: 20) { (try? processes(naming: path).isEmpty) ?? false })
                 while isMounted(path), detach(path) {}
             }
             #expect(failures > 0 || geteuid() != 0)
