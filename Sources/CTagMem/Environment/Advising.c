@@ -5,27 +5,28 @@
 enum { advice_dontneed_locked = 24, advice_collapse = 25, advice_cold = 20, advice_pageout = 21, advice_populate_read = 22,
        advice_populate_write = 23 };
 
-static int free_pages(struct tagmem_page_range range) {
-	/* Only what is private and anonymous. */
+/* Whether all of a range is private, and anonymous. */
+static bool is_private(struct tagmem_page_range range) {
 	for (uint64_t at = range.start; at < range.end;) {
 		unsigned bits;
 		uint64_t next = tagmem_end_of_notes(at, tagmem_run_of(at, range.end, &bits));
 		if (bits & tagmem_mapped_shared || tagmem_notes_of(at) & tagmem_foreign)
-			return EINVAL;
+			return false;
 		at = next;
 	}
+	return true;
+}
+
+static int free_pages(struct tagmem_page_range range) {
+	if (!is_private(range))
+		return EINVAL;
 	tagmem_clear_range(range.start, range.end);
 	return 0;
 }
 
 static int wipe_on_fork(struct tagmem_page_range range) {
-	for (uint64_t at = range.start; at < range.end;) {
-		unsigned bits;
-		uint64_t next = tagmem_end_of_notes(at, tagmem_run_of(at, range.end, &bits));
-		if (bits & tagmem_mapped_shared || tagmem_notes_of(at) & tagmem_foreign)
-			return EINVAL;
-		at = next;
-	}
+	if (!is_private(range))
+		return EINVAL;
 	tagmem_note(range.start, range.end, tagmem_wiped_on_fork, 0);
 	return 0;
 }

@@ -28,26 +28,18 @@ static int set_control(unsigned long control) {
 }
 
 int tagmem_begin_in_mode(const char *name) {
-	static const struct {
-		const char *name;
-		unsigned long faults;
-	} modes[] = {
-		{"none", 0}, {"sync", PR_MTE_TCF_SYNC}, {"async", PR_MTE_TCF_ASYNC}, {"asymm", PR_MTE_TCF_SYNC | PR_MTE_TCF_ASYNC},
-	};
 	/* IRG gives no tag 0, as where glibc turns checks on. */
-	const unsigned long control = PR_TAGGED_ADDR_ENABLE | 0xfffeul << PR_MTE_TAG_SHIFT;
+	unsigned long control = PR_TAGGED_ADDR_ENABLE | 0xfffeul << PR_MTE_TAG_SHIFT;
 	size_t length = strcspn(name, ",");
 	bool is_store_only = strcmp(name + length, ",store-only") == 0;
 	if (name[length] != 0 && !is_store_only)
 		return EINVAL;
-	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
-		if (strlen(modes[i].name) != length || strncmp(modes[i].name, name, length) != 0)
-			continue;
-		if (i == 3) /* which is not for a thread to choose, but for the machine */
-			tagmem_preferred = modes[i].faults;
-		return -set_control(control | modes[i].faults | (is_store_only ? PR_MTE_STORE_ONLY : 0));
-	}
-	return EINVAL;
+	unsigned long faults = tagmem_mode_named(name, length);
+	if (faults == 0 && !(length == 4 && memcmp(name, "none", length) == 0))
+		return EINVAL;
+	if (faults == (PR_MTE_TCF_SYNC | PR_MTE_TCF_ASYNC)) /* which is not for a thread to choose, but for the machine */
+		tagmem_preferred = faults;
+	return -set_control(control | faults | (is_store_only ? PR_MTE_STORE_ONLY : 0));
 }
 
 int prctl(int option, ...);

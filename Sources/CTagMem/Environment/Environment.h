@@ -193,6 +193,8 @@ static inline void *tagmem_address_at(uint64_t offset) { return (void *)(tagmem_
 
 /* The main thread begins as if it had called prctl: none, sync, async or asymm, and ,store-only behind it. An errno. */
 int tagmem_begin_in_mode(const char *name);
+/* PR_MTE_TCF_… of sync, async and asymm; 0 for any other name. */
+unsigned long tagmem_mode_named(const char *name, size_t length);
 
 #pragma GCC visibility pop
 

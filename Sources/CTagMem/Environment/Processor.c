@@ -20,6 +20,14 @@ static const struct {
 };
 enum { mode_count = sizeof modes / sizeof *modes };
 
+unsigned long tagmem_mode_named(const char *name, size_t length) {
+	for (size_t i = 0; i < mode_count; i++) {
+		if (strlen(modes[i].name) == length && memcmp(modes[i].name, name, length) == 0)
+			return modes[i].control;
+	}
+	return 0;
+}
+
 int tagmem_set_preferred_mode(unsigned mode) {
 	for (size_t i = 0; i < mode_count; i++) {
 		if (modes[i].mode == mode) {
@@ -41,8 +49,7 @@ unsigned tagmem_preferred_mode(void) {
 
 void tagmem_begin_processor(void) {
 	const char *name = getenv("TAGMEM_PREFERRED");
-	for (size_t i = 0; name != NULL && i < mode_count; i++) {
-		if (strcmp(name, modes[i].name) == 0)
-			tagmem_preferred = modes[i].control;
-	}
+	unsigned long mode = name != NULL ? tagmem_mode_named(name, strlen(name)) : 0;
+	if (mode != 0)
+		tagmem_preferred = mode;
 }
