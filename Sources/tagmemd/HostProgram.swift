@@ -4,6 +4,36 @@ import TagMemFS
 
 /// A program of the host that is run for what it writes.
 enum HostProgram {
+    /// Starts a program that this one is to wait for, and to end like: see `cguest_start`. Once in the life of a process.
+    ///
+    /// - Parameter descriptors: what it inherits beside the standard streams.
+    /// - Throws: `Failure` if it cannot be run.
+    static func start(_ words: [String], keeping descriptors: [Int32]) throws -> pid_t {
+        try unsafe start(words) { words in
+            unsafe descriptors.withUnsafeBufferPointer {
+                unsafe cguest_start(words, $0.baseAddress, Int32($0.count))
+            }
+        }
+    }
+
+    /// Starts a program that serves this one: see `cguest_start_beside`.
+    ///
+    /// - Throws: `Failure` if it cannot be run.
+    static func startBeside(_ words: [String]) throws -> pid_t {
+        try unsafe start(words) { unsafe cguest_start_beside($0) }
+    }
+
+    private static func start(
+        _ words: [String], by start: (UnsafePointer<UnsafePointer<CChar>?>) -> pid_t
+    ) throws -> pid_t {
+        // SAFETY: the words are read before the call returns.
+        let process = unsafe withCStrings(words) {
+            unsafe start(UnsafeRawPointer($0).assumingMemoryBound(to: UnsafePointer<CChar>?.self))
+        }
+        guard process > 0 else { throw Failure("cannot run \(words[0]): \(errorText(-process))") }
+        return process
+    }
+
     /// What a program writes to its standard output, `limit` bytes at most.
     ///
     /// - Parameters:

@@ -8,13 +8,15 @@ final class InputFile {
     private let path: String
     private let descriptor: Int32
 
-    /// - Parameter path: `-` for standard input.
-    init(_ path: String) throws {
+    /// - Parameters:
+    ///   - path: `-` for standard input.
+    ///   - failure: what is said of one that cannot be opened.
+    init(_ path: String, failure: String = "is no file to read") throws {
         self.path = path
         name = path == "-" ? "standard input" : path.split(separator: "/").last.map(String.init) ?? path
         descriptor = path == "-" ? STDIN_FILENO : unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
-            throw Failure("'\(path)' is no workload, and no file to read: \(errorText(errno))")
+            throw Failure("'\(path)' \(failure): \(errorText(errno))")
         }
     }
 

@@ -112,7 +112,7 @@ struct SimulateCommand: ParsableCommand {
     }
 
     private func recording() throws -> any Workload {
-        let input = try InputFile(workload)
+        let input = try InputFile(workload, failure: "is no workload, and no file to read")
         return RecordedWorkload(name: input.name, taggedPercent: taggedShare ?? 50) { try input.read() }
     }
 }

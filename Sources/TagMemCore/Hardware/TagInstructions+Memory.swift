@@ -67,7 +67,7 @@ extension TagInstructions {
     /// data if asked to.
     ///
     /// Arm ARM: `AArch64.MemTag[]`, write, for each granule, and `Mem[]` of zeros.
-    func storeTags(
+    public func storeTags(
         _ tag: AllocationTag, at address: PhysicalAddress, count: Int, zeroing: Bool
     ) throws(MemoryFault) {
         try dram.forEachRun(at: address, count: count) { run in

@@ -25,21 +25,11 @@ struct QEMUProcess {
             [arguments.program] + arguments.words + (boot?.words ?? []) + Self.words(memory, monitor: ends[1])
             + arguments.defaultMonitors + (arguments.isStopped ? [] : ["-S"])
         let kept = [ends[1]] + memory.kept + (boot?.files.map(\.descriptor) ?? [])
-        // SAFETY: words and descriptors are read before the call returns.
-        process = unsafe withCStrings(words) { words in
-            unsafe kept.withUnsafeBufferPointer {
-                unsafe cguest_start(
-                    UnsafeRawPointer(words).assumingMemoryBound(to: UnsafePointer<CChar>?.self),
-                    $0.baseAddress,
-                    Int32($0.count))
-            }
-        }
+        let started = Result { try HostProgram.start(words, keeping: kept) }
         // QEMU has inherited them: those that are ours may be closed.
         withExtendedLifetime((boot, memory)) {}
         close(ends[1])
-        guard process > 0 else {
-            throw Failure("cannot run \(arguments.program): \(errorText(-process))")
-        }
+        process = try started.get()
         monitor.process = process
         do {
             try attach(memory, monitor, runs: !arguments.isStopped)

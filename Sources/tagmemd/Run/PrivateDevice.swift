@@ -19,15 +19,11 @@ struct PrivateDevice {
             throw Failure("no directory in \(parent): \(errorText(errno))")
         }
         mountpoint = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let words = ["/proc/self/exe", "-f", "--size", "\(size)", mountpoint]
-        // SAFETY: the words are read before the call returns.
-        daemon = unsafe withCStrings(words) {
-            unsafe cguest_start_beside(
-                UnsafeRawPointer($0).assumingMemoryBound(to: UnsafePointer<CChar>?.self))
-        }
-        guard daemon > 0 else {
+        do {
+            daemon = try HostProgram.startBeside(["/proc/self/exe", "-f", "--size", "\(size)", mountpoint])
+        } catch {
             unsafe rmdir(mountpoint)
-            throw Failure("cannot start the device: \(errorText(-daemon))")
+            throw error
         }
         guard answers() else {
             end()

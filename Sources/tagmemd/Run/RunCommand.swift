@@ -74,12 +74,11 @@ struct RunCommand: ParsableCommand {
             let object = try device.makeObject(
                 named: command[0].split(separator: "/").last.map(String.init) ?? "program")
             let reports = try FaultReports()
-            let process = try start(
-                command,
-                [
-                    "TAGMEM_OBJECT": object, "TAGMEM_ATTACH": attach.rawValue, "TAGMEM_MODE": mode,
-                    "TAGMEM_REPORT": "\(reports.writer)",
-                ], keeping: reports.writer)
+            setEnvironment([
+                "TAGMEM_OBJECT": object, "TAGMEM_ATTACH": attach.rawValue, "TAGMEM_MODE": mode,
+                "TAGMEM_REPORT": "\(reports.writer)",
+            ])
+            let process = try HostProgram.start(command, keeping: [reports.writer])
             reports.print(until: process)
             status = cguest_wait(process)
             if let core { try copy("\(object)/core", to: core) }
@@ -91,21 +90,11 @@ struct RunCommand: ParsableCommand {
         cguest_end_like(status)
     }
 
-    private func start(
-        _ command: [String], _ environment: [String: String?], keeping descriptor: Int32
-    ) throws -> pid_t {
-        for (name, value) in environment {
+    /// Of this process, and so of the programs that it starts.
+    private func setEnvironment(_ variables: [String: String?]) {
+        for (name, value) in variables {
             if let value { unsafe setenv(name, value, 1) } else { unsafe unsetenv(name) }
         }
-        // SAFETY: words and descriptors are read before the call returns.
-        let process = unsafe withCStrings(command) { words in
-            unsafe withUnsafePointer(to: descriptor) {
-                unsafe cguest_start(
-                    UnsafeRawPointer(words).assumingMemoryBound(to: UnsafePointer<CChar>?.self), $0, 1)
-            }
-        }
-        guard process > 0 else { throw Failure("cannot run \(command[0]): \(errorText(-process))") }
-        return process
     }
 
     private func copy(_ source: String, to path: String) throws {

@@ -3,13 +3,12 @@ import TagMemCore
 
 /// Tags of a footprint of data, whole granules of it: where memory has none they are 0, and stores do nothing.
 extension MemoryFile {
-    private static var granule: Int { Int(TagGranule.size) }
-
     /// A byte for each granule.
     func loadTags(_ footprint: Footprint) -> [UInt8] {
         var tags: [UInt8] = []
+        tags.reserveCapacity(footprint.count / Int(TagGranule.size))
         forEachGranule(of: footprint) { address in
-            tags.append(address.map { dram.tagToMatch(at: $0).rawValue } ?? 0)
+            tags.append(address.map { dram.allocationTag(at: $0).rawValue } ?? 0)
         }
         return tags
     }
@@ -17,20 +16,32 @@ extension MemoryFile {
     func storeTags(_ tags: [UInt8], _ footprint: Footprint) {
         var index = 0
         forEachGranule(of: footprint) { address in
-            if let address, dram.run(at: address, limit: 1)?.tagAddress != nil {
+            if let address {
                 dram.setAllocationTag(AllocationTag(truncating: UInt64(tags[index])), at: address)
             }
             index += 1
         }
     }
 
-    func fill(_ footprint: Footprint, _ tag: AllocationTag, zeroing: Bool) {
+    /// Calls `body` with the granules in order: nil for those that have no tag.
+    private func forEachGranule(of footprint: Footprint, _ body: (PhysicalAddress?) -> Void) {
         for index in footprint.pieces.indices {
-            guard case .memory(let address, let count) = footprint.pieces[index] else { continue }
-            if zeroing { dram.zero(address, count: count) }
-            if dram.run(at: address, limit: 1)?.tagAddress != nil {
-                dram.fillTags(tag, at: address, count: count)
+            let piece = footprint.pieces[index]
+            var start: PhysicalAddress?
+            // All of a piece is in one region.
+            if case .memory(let address, _) = piece, dram.run(at: address, limit: 1)?.tagAddress != nil {
+                start = address
             }
+            for part in stride(from: 0, to: UInt64(piece.count), by: Int(TagGranule.size)) {
+                body(start.map { $0 + part })
+            }
+        }
+    }
+
+    /// One tag for all granules.
+    func fill(_ footprint: Footprint, _ tag: AllocationTag, zeroing: Bool) {
+        forEachPart(of: footprint) { (address, count) throws(MemoryFault) in
+            try TagInstructions(dram: dram).storeTags(tag, at: address, count: count, zeroing: zeroing)
         }
     }
 
@@ -39,27 +50,21 @@ extension MemoryFile {
         let unit = TagInstructions(dram: dram)
         // What an object has no page for yet has tag 0.
         var xt = instruction.loaded(0)
-        for index in footprint.pieces.indices {
-            guard case .memory(let address, let count) = footprint.pieces[index] else { continue }
-            do throws(MemoryFault) {
-                xt = try instruction.execute(at: address, count: count, unit)
-            } catch {
-                preconditionFailure("granted memory is there: \(error)")
-            }
+        forEachPart(of: footprint) { (address, count) throws(MemoryFault) in
+            xt = try instruction.execute(at: address, count: count, unit)
         }
         return xt
     }
 
-    /// The bytes of a footprint.
-    func bytes(_ footprint: Footprint) -> [UInt8] { packedTags(footprint) }
-
-    private func forEachGranule(of footprint: Footprint, _ body: (PhysicalAddress?) -> Void) {
+    private func forEachPart(
+        of footprint: Footprint, _ body: (PhysicalAddress, Int) throws(MemoryFault) -> Void
+    ) {
         for index in footprint.pieces.indices {
-            switch footprint.pieces[index] {
-            case .memory(let address, let count):
-                for part in stride(from: 0, to: count, by: Self.granule) { body(address + UInt64(part)) }
-            case .zeros(let count):
-                for _ in stride(from: 0, to: count, by: Self.granule) { body(nil) }
+            guard case .memory(let address, let count) = footprint.pieces[index] else { continue }
+            do throws(MemoryFault) {
+                try body(address, count)
+            } catch {
+                preconditionFailure("granted memory is there: \(error)")
             }
         }
     }

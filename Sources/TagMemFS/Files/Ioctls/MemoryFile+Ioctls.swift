@@ -157,7 +157,7 @@ extension MemoryFile {
             unsafe checked.bytes.withUnsafeBytes { unsafe copy($0, to: access.footprint) }
             return checked.answer([], fault)
         }
-        return checked.answer(bytes(access.footprint), fault)
+        return checked.answer(dram.bytes(of: access.footprint), fault)
     }
 }
 
